@@ -1,0 +1,10 @@
+//! Clusters of machines in network namespaces, with real etcd; what must hold is asked of etcd itself.
+
+mod join;
+mod life;
+mod loss;
+mod migrate;
+mod scale;
+mod support;
+mod user_data;
+mod voters;
