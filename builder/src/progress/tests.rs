@@ -1,0 +1,87 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("renderers write UTF-8")
+    }
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::StageStarted { stage: "unpack" },
+        Event::Total { stage: "unpack", total: 3, unit: Unit::Items },
+        Event::Advanced { stage: "unpack", amount: 3 },
+        Event::Warning { message: "mirror is slow".into() },
+        Event::Note { message: "a detail".into() },
+        Event::StageFinished {
+            stage: "unpack",
+            elapsed: Duration::from_millis(1234),
+            summary: "3 packages".into(),
+        },
+    ]
+}
+
+#[test]
+fn plain_keeps_one_line_per_stage_and_the_warnings() {
+    let out = Shared::default();
+    let plain = Plain::new(out.clone(), false);
+    events().into_iter().for_each(|event| plain.event(event));
+    assert_eq!(out.text(), "warning: mirror is slow\nunpack              1.23 s  3 packages\n");
+}
+
+#[test]
+fn verbose_plain_adds_starts_and_notes() {
+    let out = Shared::default();
+    let plain = Plain::new(out.clone(), true);
+    events().into_iter().for_each(|event| plain.event(event));
+    assert!(out.text().starts_with("unpack…\n"), "{}", out.text());
+    assert!(out.text().contains("note: a detail\n"), "{}", out.text());
+}
+
+#[test]
+fn json_lines_parse_and_carry_the_format_version() {
+    let out = Shared::default();
+    let json = JsonLines::new(out.clone());
+    events().into_iter().for_each(|event| json.event(event));
+    let text = out.text();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    assert_eq!(lines.len(), events().len());
+    assert!(lines.iter().all(|line| line["v"] == 1));
+    assert_eq!(lines[5]["event"], "stage_finished");
+    assert_eq!(lines[5]["seconds"], 1.234);
+}
+
+#[test]
+fn the_ledger_remembers_stages_in_order() {
+    let ledger = Ledger::new(Box::new(Silent));
+    Stage::start(&ledger, "one").finish("");
+    Stage::start(&ledger, "two").finish("");
+    let names: Vec<_> = ledger.finished().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[test]
+fn quantities_read_well() {
+    assert_eq!(format_duration(Duration::from_secs(125)), "2 min 05 s");
+    assert_eq!(format_duration(Duration::from_millis(12_340)), "12.3 s");
+    assert_eq!(format_bytes(512), "512 B");
+    assert_eq!(format_bytes(1536), "1.5 KiB");
+    assert_eq!(format_bytes(457_179_136), "436 MiB");
+}

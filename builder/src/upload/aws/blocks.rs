@@ -1,0 +1,111 @@
+//! The disk as the blocks that go to a snapshot: read once, in order, each with its digest.
+
+use std::io;
+use std::ops::Range;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::BLOCK;
+use super::free::FreeSpace;
+use crate::image::Image;
+use crate::upload::source::hexadecimal;
+use crate::upload::{Format, Interrupt, SourceImage, UploadError};
+
+/// A block that is to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub(super) index: u32,
+    pub(super) data: Bytes,
+    pub(super) digest: [u8; 32],
+}
+
+/// What the whole disk came to.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// SHA-256 of the file as it was read.
+    pub(super) sha256: String,
+    /// SHA-256 of the blocks' digests, one after the other.
+    pub(super) linear: [u8; 32],
+    /// Blocks that the snapshot gets.
+    pub(super) count: u32,
+}
+
+/// Reads the disk and hands the blocks that the service has not yet to `give`, which says whether to go on. Each takes
+/// one of `tickets`, so that no more are in memory than may be sent. None when it was told not to go on.
+///
+/// # Errors
+/// When the image cannot be read or changed.
+pub(super) fn read(
+    image: &SourceImage,
+    send_free: bool,
+    known: &dyn Fn(u32) -> Option<[u8; 32]>,
+    tickets: &Receiver<()>,
+    interrupt: &Interrupt,
+    give: &dyn Fn(Block) -> bool,
+) -> Result<Option<Summary>, UploadError> {
+    let disk = Image::open(&image.path)
+        .map_err(|error| UploadError::input("opening the image", error, "name a raw or qcow2 image"))?;
+    let free = if send_free { FreeSpace::default() } else { FreeSpace::of(&disk) };
+    let zero = Bytes::from(vec![0; BLOCK]);
+    let zero_digest: [u8; 32] = Sha256::digest(&zero).into();
+    let (mut whole, mut linear, mut count) = (Sha256::new(), Sha256::new(), 0);
+    let mut data = Data { disk: &disk, image, next: Some(0..0) };
+    for index in 0..u32::try_from(disk.size().div_ceil(BLOCK as u64)).unwrap_or(u32::MAX) {
+        interrupt.check()?;
+        let start = u64::from(index) * BLOCK as u64;
+        let range = start..(start + BLOCK as u64).min(disk.size());
+        let bytes =
+            data.read(&range)?.filter(|bytes| bytes[..] != zero[..]).map_or(zero.clone(), Bytes::from);
+        if image.format == Format::Raw {
+            whole.update(&bytes[..usize::try_from(range.end - range.start).unwrap_or(BLOCK)]);
+        }
+        let is_zero = bytes.as_ptr() == zero.as_ptr();
+        if is_zero && free.covers(&range) {
+            continue;
+        }
+        let digest = if is_zero { zero_digest } else { Sha256::digest(&bytes).into() };
+        linear.update(digest);
+        count += 1;
+        if known(index) == Some(digest) {
+            continue;
+        }
+        if tickets.recv().is_err() || !give(Block { index, data: bytes, digest }) {
+            return Ok(None);
+        }
+    }
+    let sha256 = match image.format {
+        Format::Raw => hexadecimal(&whole.finalize()),
+        // What the file is, is not what the disk is.
+        Format::Qcow2 => image.digests(interrupt)?.sha256,
+    };
+    image.check_unchanged()?;
+    Ok(Some(Summary { sha256, linear: linear.finalize().into(), count }))
+}
+
+/// The disk's bytes, holes left alone.
+struct Data<'a> {
+    disk: &'a Image,
+    image: &'a SourceImage,
+    /// What is known of the next range that holds something; none when nothing does any more.
+    next: Option<Range<u64>>,
+}
+
+impl Data<'_> {
+    /// Reads a block, zeroes behind its end; none if it is a hole.
+    fn read(&mut self, range: &Range<u64>) -> Result<Option<Vec<u8>>, UploadError> {
+        let failed =
+            |why: String| crate::upload::source::unreadable(&self.image.path, &io::Error::other(why));
+        if self.next.as_ref().is_some_and(|next| next.end <= range.start) {
+            self.next = self.disk.next_data(range.start).map_err(failed)?;
+        }
+        if self.next.as_ref().is_none_or(|next| next.start >= range.end) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; BLOCK];
+        let length = usize::try_from(range.end - range.start).unwrap_or(BLOCK);
+        self.disk.read_into(range.start, &mut bytes[..length]).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+}

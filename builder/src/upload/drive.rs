@@ -1,0 +1,269 @@
+//! The steps of an upload, for every cloud: find, create, send, verify, publish; and what is done when one fails.
+//!
+//! The steps are taken by what the service says of the object, not by what was done before. So a run that follows a
+//! killed one, and two runs at once, go the same way as any other.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::clean::clean_up;
+use super::{
+    Creation, Digests, Journal, Kind, ObjectState, Patience, Receipt, RemoteObject, SourceImage, Target,
+    UploadError, UploadPlan,
+};
+use crate::progress::{Reporter, Stage, Unit, format_bytes};
+
+/// Ids that are tried for one plan; each deleted object uses one up.
+const MOST_IDS: u32 = 100;
+/// Times that somebody else may be quicker.
+const MOST_CONFLICTS: u32 = 20;
+
+/// One upload.
+#[derive(Clone)]
+pub struct Job<'a> {
+    /// What is done.
+    pub plan: &'a UploadPlan,
+    /// What is sent.
+    pub image: &'a SourceImage,
+    /// Where it is noted.
+    pub journal: &'a Journal,
+    /// Which of the user's clouds this is.
+    pub cloud: Option<&'a str>,
+    /// Whether an object that an earlier run of ours left half filled is taken over at once.
+    pub resume: bool,
+    /// How long to wait.
+    pub patience: Arc<Patience>,
+    /// Who is told.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("plan", &self.plan.hash).finish_non_exhaustive()
+    }
+}
+
+/// Puts the image into the cloud, or finds that it is there. When it fails, what it made and nobody can use is removed.
+///
+/// # Errors
+/// The first thing that failed; what cleaning up met is added to its hint.
+pub fn upload(target: &mut dyn Target, job: &Job<'_>) -> Result<Receipt, UploadError> {
+    let mut run = Run {
+        job,
+        started: Instant::now(),
+        sent: None,
+        bytes: Cell::new(0),
+        owned: Vec::new(),
+        wanted: None,
+        attempt: 0,
+    };
+    let outcome = run.steps(target);
+    let Run { owned, wanted, .. } = run;
+    outcome.map_err(|error| clean_up(target, job, &owned, wanted.as_deref(), error))
+}
+
+/// What one run knows.
+pub(super) struct Run<'a> {
+    pub(super) job: &'a Job<'a>,
+    started: Instant,
+    /// Digests of what this run sent.
+    pub(super) sent: Option<Digests>,
+    bytes: Cell<u64>,
+    /// Objects that this run made or is filling, which nobody else needs.
+    pub(super) owned: Vec<String>,
+    /// The object that was to be made when it is not known whether it was.
+    wanted: Option<String>,
+    /// Number of the last id that was tried.
+    attempt: u32,
+}
+
+impl Run<'_> {
+    fn steps(&mut self, target: &mut dyn Target) -> Result<Receipt, UploadError> {
+        let found = self.find(target)?;
+        let object = self.fill(target, found)?;
+        // Also what another machine made: `upload clean` finds it from here.
+        self.note(&object.id)?;
+        if !object.published || self.sent.is_some() {
+            self.verify(target, &object)?;
+        }
+        let retired = self.publish(target, &object.id)?;
+        let object = target.look(&object.id)?.ok_or_else(|| vanished(&object.id))?;
+        Ok(Receipt {
+            object,
+            made: self.bytes.get() > 0,
+            retired,
+            bytes_sent: self.bytes.get(),
+            retries: self.job.patience.retries(),
+            elapsed: self.started.elapsed(),
+        })
+    }
+
+    /// Looks for the object of this very plan: by the hash that it bears, and by the journal.
+    fn find(&self, target: &mut dyn Target) -> Result<Option<RemoteObject>, UploadError> {
+        let stage = Stage::start(self.job.reporter, "look in the cloud");
+        let mut found = target.find(&self.job.plan.hash)?.into_iter().next();
+        for entry in self.job.journal.entries()? {
+            if found.is_none() && entry.plan == self.job.plan.hash {
+                found = target.look(&entry.id)?;
+            }
+        }
+        stage.finish(match &found {
+            Some(object) if object.published => format!("{} is there already", object.id),
+            Some(object) => format!("{} was begun", object.id),
+            None => "not there yet".to_owned(),
+        });
+        Ok(found)
+    }
+
+    /// Goes on until the object has its data.
+    fn fill(
+        &mut self,
+        target: &mut dyn Target,
+        mut object: Option<RemoteObject>,
+    ) -> Result<RemoteObject, UploadError> {
+        let (mut failures, mut conflicts) = (0, 0);
+        loop {
+            self.job.patience.interrupt.check()?;
+            let Some(there) = object else {
+                object = self.create(target)?;
+                continue;
+            };
+            object = match there.state {
+                ObjectState::Complete => return Ok(there),
+                ObjectState::Failed => self.remove(target, &there.id)?,
+                ObjectState::Receiving => self.wait(target, &there.id)?,
+                ObjectState::Empty => {
+                    self.note(&there.id)?;
+                    match self.send(target, &there.id) {
+                        Ok(()) => {}
+                        Err(error) if error.kind == Kind::Conflict && conflicts < MOST_CONFLICTS => {
+                            conflicts += 1;
+                            // Somebody else is filling it.
+                            self.owned.retain(|owned| *owned != there.id);
+                            self.job.patience.interrupt.sleep(self.job.patience.limits.poll)?;
+                        }
+                        Err(error) => {
+                            failures += 1;
+                            self.job.patience.wait(failures, error)?;
+                        }
+                    }
+                    target.look(&there.id)?
+                }
+            };
+        }
+    }
+
+    /// Makes an object; none if its id is used up.
+    fn create(&mut self, target: &mut dyn Target) -> Result<Option<RemoteObject>, UploadError> {
+        self.attempt += 1;
+        if self.attempt > MOST_IDS {
+            let why = format!("{MOST_IDS} ids that this upload would have are used up");
+            return Err(UploadError::new(Kind::Refused, "creating an image", why, "give it another --name"));
+        }
+        let id = self.job.plan.id(self.attempt);
+        self.note(&id)?;
+        self.wanted = Some(id.clone());
+        let created = target.create(self.job.plan, &id)?;
+        self.wanted = None;
+        match created {
+            Creation::Made(object) => {
+                self.owned.push(id);
+                Ok(Some(object))
+            }
+            Creation::Found(object) => Ok(Some(object)),
+            Creation::IdUsedUp => {
+                self.job.journal.forget(&id)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn note(&self, id: &str) -> Result<(), UploadError> {
+        self.job.journal.begin(self.job.plan, self.job.cloud, self.job.image.stamp, id)
+    }
+
+    fn remove(&self, target: &mut dyn Target, id: &str) -> Result<Option<RemoteObject>, UploadError> {
+        target.remove(id)?;
+        self.job.journal.forget(id)?;
+        Ok(None)
+    }
+
+    fn send(&mut self, target: &mut dyn Target, id: &str) -> Result<(), UploadError> {
+        let size = self.job.image.stamp.size;
+        let stage = Stage::start(self.job.reporter, "send the image");
+        stage.total(size, Unit::Bytes);
+        let (began, before) = (Instant::now(), self.bytes.get());
+        let told = |amount| {
+            self.bytes.set(self.bytes.get() + amount);
+            stage.advance(amount);
+        };
+        self.owned.push(id.to_owned());
+        let digests = target.send(self.job.image, id, &told);
+        let seconds = began.elapsed().as_secs_f64().max(1e-3);
+        let rate = (self.bytes.get() - before) as f64 / seconds;
+        let digests = match digests {
+            Ok(digests) => digests,
+            Err(error) => {
+                stage.finish(format!("stopped after {}", format_bytes(self.bytes.get() - before)));
+                return Err(error);
+            }
+        };
+        stage.finish(format!("{}, {}/s", format_bytes(size), format_bytes(rate as u64)));
+        self.sent = Some(digests);
+        Ok(())
+    }
+
+    /// Waits for the one who is sending; when he must be gone, the object is removed.
+    fn wait(&self, target: &mut dyn Target, id: &str) -> Result<Option<RemoteObject>, UploadError> {
+        let limits = self.job.patience.limits;
+        // What this run filled itself has lost its sender.
+        let ours = self.job.resume && self.is_noted(id)?;
+        let limit = if ours || self.bytes.get() > 0 { limits.orphan } else { limits.stale };
+        let stage = Stage::start(self.job.reporter, "wait for the data");
+        stage.working("somebody is sending it");
+        let began = Instant::now();
+        loop {
+            self.job.patience.interrupt.sleep(limits.poll)?;
+            match target.look(id)? {
+                Some(object) if object.state == ObjectState::Receiving => {}
+                other => {
+                    stage.finish("it came, or its sender is gone");
+                    return Ok(other);
+                }
+            }
+            if began.elapsed() < limit {
+                continue;
+            }
+            if limit == limits.stale {
+                let why =
+                    format!("image {id} has been waiting for data for {} minutes", limit.as_secs() / 60);
+                let hint =
+                    "if no other upload of it runs, run it with --resume, or remove it by `upload clean`";
+                return Err(UploadError::new(Kind::Local, "waiting for another upload", why, hint));
+            }
+            stage.finish("its sender is gone; it is made anew");
+            return self.remove(target, id);
+        }
+    }
+
+    fn is_noted(&self, id: &str) -> Result<bool, UploadError> {
+        Ok(self.job.journal.entries()?.iter().any(|entry| entry.id == id))
+    }
+
+    fn publish(&self, target: &mut dyn Target, id: &str) -> Result<Vec<String>, UploadError> {
+        let stage = Stage::start(self.job.reporter, "publish");
+        let retired = target.publish(self.job.plan, id)?;
+        self.job.journal.finish(id)?;
+        stage.finish(match retired.len() {
+            0 => id.to_owned(),
+            count => format!("{id}; {count} older retired"),
+        });
+        Ok(retired)
+    }
+}
+
+fn vanished(id: &str) -> UploadError {
+    let hint = "somebody deleted it; run it again";
+    UploadError::new(Kind::NotFound, format!("looking at image {id}"), "it is there no more", hint)
+}
