@@ -13,7 +13,8 @@ fn run(folder: &Path, script: &str) -> String {
 const CALLS: &str = r#"
 ADDED="$(mktemp -p . added.XXXXXX)"
 TEMPBUNDLE=./bundle.new
-for CERT in ./one.crt './a (b), c.crt' ./unended.crt ./.crt ./link.crt ./none.crt; do
+for CERT in ./one.crt './a (b), c.crt' ./unended.crt ./.crt ./link.crt ./none.crt './folder/a =b= _c.crt' './c
+.crt'; do
   PEM="./$(basename "$CERT" .crt | sed -e 's/ /_/g' \
                                         -e 's/[()]/=/g' \
                                         -e 's/,/_/g').pem"
