@@ -12,6 +12,7 @@ use rcgen::{PublicKeyData, SigningKey};
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, Trust, Unreachable, refusal};
+use crate::hold::Lease;
 use crate::message::{
     Admit, Admitted, CLOCK_SKEW, Claim, ClusterView, Code, Done, PROTOCOLS, Request, Welcome, proof,
 };
@@ -26,6 +27,8 @@ use crate::{certificate, elevation, fence, paths, random, units};
 
 /// How soon it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A connection that was silent for longer is not asked again: the core hangs up after two minutes.
+const FRESH: Duration = Duration::from_secs(30);
 
 /// What is asked for.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ pub fn run(place: &Place, wish: &Wish) -> Result<Member> {
         known: wish.token.cores.clone(),
         seal,
     };
-    complete(place, &catalogue, &join, &member)?;
+    complete(place, &catalogue, &join, &member, admitted.lease)?;
     hold_store(place, &member)?;
     Ok(member)
 }
@@ -240,12 +243,13 @@ fn check(admitted: &Admitted, join: &Join, token: &Token, place: &Place) -> Resu
 }
 
 /// Starts the roles and commits. If that fails, the place is given back and what was started is stopped.
-fn complete(place: &Place, catalogue: &Catalogue, join: &Join, member: &Member) -> Result<()> {
+fn complete(place: &Place, catalogue: &Catalogue, join: &Join, member: &Member, seconds: u64) -> Result<()> {
     let mut channel = member.connect(place)?;
     let runner = RoleRunner { place, catalogue };
     // Units of roles start behind the fence only.
     fence::open(place)?;
-    let started = start(&runner, &mut channel, join, member).and_then(|()| {
+    let lease = Lease { place, member, join: &join.join, seconds };
+    let started = start(&runner, &mut channel, lease).and_then(|()| {
         let done: Done = channel.ask(&Request::Commit { join: join.join.clone() })?;
         Ok(done)
     });
@@ -269,12 +273,16 @@ fn complete(place: &Place, catalogue: &Catalogue, join: &Join, member: &Member) 
     place.remove(paths::JOIN)
 }
 
-fn start(runner: &RoleRunner<'_>, channel: &mut Channel, join: &Join, member: &Member) -> Result<()> {
-    for role in &member.roles {
+fn start(runner: &RoleRunner<'_>, channel: &mut Channel, lease: Lease<'_>) -> Result<()> {
+    for role in &lease.member.roles {
         let view: ClusterView = channel.ask(&Request::Nodes)?;
-        let facts = facts(&view, member, runner.catalogue)?;
-        runner.start(role, &facts).map_err(RoleFailure)?;
-        let _: Done = channel.ask(&Request::Hold { join: join.join.clone() })?;
+        let facts = facts(runner.place, &view, lease.member, runner.catalogue)?;
+        let begun = Instant::now();
+        lease.during(|| runner.start(role, &facts)).map_err(RoleFailure)?;
+        if begun.elapsed() > FRESH {
+            *channel = lease.member.connect(runner.place)?;
+        }
+        let _: Done = channel.ask(&Request::Hold { join: lease.join.to_owned() })?;
     }
     Ok(())
 }

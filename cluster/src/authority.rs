@@ -74,16 +74,7 @@ impl Authority {
     ///
     /// When a name cannot stand in a certificate.
     pub fn issue(&self, subject: &Subject<'_>, key: &impl PublicKeyData, now: u64) -> Result<String> {
-        let mut parameters = validity(now, subject.seconds)?;
-        parameters.subject_alt_names =
-            CertificateParams::new(subject.names.clone()).context("naming a certificate")?.subject_alt_names;
-        parameters.distinguished_name.push(DnType::CommonName, subject.common_name);
-        parameters.is_ca = IsCa::ExplicitNoCa;
-        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        if subject.is_server {
-            parameters.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-        }
+        let mut parameters = parameters(subject, now)?;
         parameters.use_authority_key_identifier_extension = true;
         let certificate = parameters.signed_by(key, &self.issuer).context("signing a certificate")?;
         Ok(certificate.pem())
@@ -97,6 +88,30 @@ impl Authority {
     pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>> {
         self.issuer.key().sign(bytes).context("signing by the authority")
     }
+}
+
+/// Certifies a key by itself.
+///
+/// # Errors
+///
+/// When a name cannot stand in a certificate.
+pub fn self_signed(subject: &Subject<'_>, key: &KeyPair, now: u64) -> Result<String> {
+    let certificate = parameters(subject, now)?.self_signed(key).context("signing a certificate")?;
+    Ok(certificate.pem())
+}
+
+fn parameters(subject: &Subject<'_>, now: u64) -> Result<CertificateParams> {
+    let mut parameters = validity(now, subject.seconds)?;
+    parameters.subject_alt_names =
+        CertificateParams::new(subject.names.clone()).context("naming a certificate")?.subject_alt_names;
+    parameters.distinguished_name.push(DnType::CommonName, subject.common_name);
+    parameters.is_ca = IsCa::ExplicitNoCa;
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if subject.is_server {
+        parameters.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    }
+    Ok(parameters)
 }
 
 fn validity(now: u64, seconds: u64) -> Result<CertificateParams> {

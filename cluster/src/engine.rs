@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use rcgen::KeyPair;
 
 use crate::authority::{self, Authority, Subject};
-use crate::paths::{ENGINE_CONFIGURATION, ENGINE_DATA, STORE};
+use crate::paths::{ENGINE_CONFIGURATION, ENGINE_DATA, STATE_FOLDER, STORE};
 use crate::place::Place;
 use crate::record::{Core, Store};
 
@@ -37,6 +37,9 @@ const USER: &str = "etcd";
 /// When the disk refuses.
 pub fn prepare(place: &Place, core: &Core) -> Result<()> {
     let group = group_of_user(place)?;
+    if group.is_some() {
+        let_through(place)?;
+    }
     let authority = authority(place, group)?;
     let now = place.clock.now();
     let issue =
@@ -64,6 +67,14 @@ pub fn prepare(place: &Place, core: &Core) -> Result<()> {
     let store = place.load::<Store>(STORE)?;
     let peers = store.and_then(|store| store.peers);
     place.write_owned(ENGINE_CONFIGURATION, &configuration(place, core, peers.as_deref()), 0o640, group)
+}
+
+/// Lets etcd's user come through to its files. It cannot list the folder, and what it finds there by its name is closed.
+fn let_through(place: &Place) -> Result<()> {
+    let folder = place.outside(STATE_FOLDER);
+    let passable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+    std::fs::set_permissions(&folder, passable)
+        .with_context(|| format!("letting etcd through '{}'", folder.display()))
 }
 
 /// Addresses of this machine from which other machines may see it.

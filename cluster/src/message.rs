@@ -197,6 +197,9 @@ pub struct Beat {
     pub version: String,
     /// Each of its roles, and what is wrong with it: nothing, if it is healthy.
     pub roles: BTreeMap<String, Option<String>>,
+    /// When the certificate of the cluster's endpoint ends that it shows, seconds since 1970.
+    #[serde(default)]
+    pub certificate_ends: Option<u64>,
 }
 
 /// A node as others see it.

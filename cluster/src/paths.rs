@@ -1,5 +1,7 @@
 //! Where a machine keeps what it knows of its cluster. `docs/cluster.md` lists them for operators.
 
+/// All that `firstboot` keeps; root's alone, until etcd's user has to come through.
+pub const STATE_FOLDER: &str = "/var/lib/firstboot";
 /// All of it; only root may look inside.
 pub const FOLDER: &str = "/var/lib/firstboot/cluster";
 /// Who this node is, and which cluster it belongs to.
@@ -18,6 +20,12 @@ pub const NODE_CERTIFICATE: &str = "/var/lib/firstboot/cluster/node.crt";
 pub const AUTHORITY: &str = "/var/lib/firstboot/cluster/authority.crt";
 /// Its private key; on core nodes only.
 pub const AUTHORITY_KEY: &str = "/var/lib/firstboot/cluster/authority.key";
+/// What roles show under the cluster's name: the chain and its key (PEM).
+pub const ENDPOINT_CERTIFICATE: &str = "/var/lib/firstboot/cluster/endpoint.pem";
+/// The one before, while the next one is tried; empty if there was none.
+pub const ENDPOINT_CERTIFICATE_BEFORE: &str = "/var/lib/firstboot/cluster/endpoint.pem.before";
+/// Authorities that this machine knows, by the package ca-certificates.
+pub const KNOWN_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// etcd's configuration.
 pub const ENGINE_CONFIGURATION: &str = "/var/lib/firstboot/cluster/etcd/etcd.yaml";
 /// etcd's data.

@@ -1,6 +1,6 @@
 //! The machine that is worked on: its files below one root folder, its clock and its services.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -198,6 +198,22 @@ impl Place {
         let file = self.root.open_for_writing(path).with_context(naming)?;
         file.lock().with_context(naming)?;
         Ok(file)
+    }
+
+    /// Takes the lock at `path`, if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// When the lock cannot be made or tried.
+    pub fn try_lock(&self, path: &str) -> Result<Option<File>> {
+        self.write(path, "", 0o600)?;
+        let naming = || format!("trying the lock '{path}'");
+        let file = self.root.open_for_writing(path).with_context(naming)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(naming),
+        }
     }
 
     /// Removes a file durably, if it is there.

@@ -97,7 +97,7 @@ pub fn run(place: &Place, wish: &Wish) -> Result<Member> {
 fn start_roles(place: &Place, member: &Member) -> Result<()> {
     let catalogue = roles::catalogue(place)?;
     let view: ClusterView = member.connect(place)?.ask(&Request::Nodes)?;
-    let facts = facts(&view, member, &catalogue)?;
+    let facts = facts(place, &view, member, &catalogue)?;
     let runner = RoleRunner { place, catalogue: &catalogue };
     member.roles.iter().try_for_each(|role| runner.start(role, &facts)).context(
         "the cluster is there, but a role of its core is not well; `firstboot role start` tries it again",

@@ -71,6 +71,11 @@ enum Verb {
         #[command(subcommand)]
         verb: cluster_verbs::role::Verb,
     },
+    /// Import and show the certificate that roles show under the cluster's name
+    Certificate {
+        #[command(subcommand)]
+        verb: cluster_verbs::certificate::Verb,
+    },
     /// Serve the nodes of a cluster; started by firstboot-cored.service
     #[command(hide = true)]
     Cored {
@@ -133,6 +138,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Verb::Node { verb } => cluster_verbs::node::run(verb),
         Verb::Token { verb } => cluster_verbs::token::run(verb),
         Verb::Role { verb } => cluster_verbs::role::run(verb),
+        Verb::Certificate { verb } => cluster_verbs::certificate::run(verb),
         Verb::Cored { place } => cluster_verbs::cored(&place),
         Verb::Rename { name, machine, no_restart } => rename::run(&machine, &name, !no_restart),
         Verb::Defer { command: Some(line), next_boot, machine, .. } => {

@@ -1,7 +1,7 @@
 //! What is residue: by a file's path, and by what it holds.
 
 /// Names of files that programs write for one user of one machine, and what they are.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     (".bash_history", "the history of somebody's shell"),
     (".zsh_history", "the history of somebody's shell"),
     (".ash_history", "the history of somebody's shell"),
@@ -14,6 +14,7 @@ const NAMES: [(&str, &str); 12] = [
     (".netrc", "somebody's passwords"),
     (".git-credentials", "somebody's passwords"),
     (".pgpass", "somebody's passwords"),
+    (".erlang.cookie", "what lets others run code on one machine"),
 ];
 
 /// Paths, relative to `/` or below a home folder, of what belongs to one machine or one user.
@@ -127,6 +128,7 @@ mod tests {
             ("etc/machine-id", "", None),
             ("home/me/.bash_history", "ls\n", Some("the history of somebody's shell")),
             ("home/me/.bash_history", "", None),
+            ("var/lib/rabbitmq/.erlang.cookie", "x", Some("what lets others run code on one machine")),
             ("home/me/.aws/credentials", "[default]\n", Some("somebody's keys for a cloud")),
             ("var/lib/systemd/random-seed", "x", Some("the random seed of one machine")),
             ("srv/x.aws/credentials", "x", None),

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::core::server;
 use crate::place::{Place, PlaceArguments};
 
+pub mod certificate;
 pub mod node;
 pub mod role;
 pub mod show;

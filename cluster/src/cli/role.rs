@@ -197,7 +197,7 @@ fn apply(
     let runner = RoleRunner { place, catalogue };
     let started = channel
         .ask(&Request::Nodes)
-        .and_then(|view: ClusterView| facts(&view, &changed, catalogue))
+        .and_then(|view: ClusterView| facts(place, &view, &changed, catalogue))
         .and_then(|facts| begin.iter().try_for_each(|role| runner.start(role, &facts)));
     if let Err(error) = started {
         return Err(match give_back(place, &runner, member, begin) {
@@ -249,6 +249,6 @@ fn start_or_stop(named: &Named, starts: bool) -> Result<()> {
         return runner.stop(&meant.into_iter().collect::<Vec<_>>());
     }
     let view: ClusterView = member.connect(&place)?.ask(&Request::Nodes)?;
-    let facts = facts(&view, &member, &catalogue)?;
+    let facts = facts(&place, &view, &member, &catalogue)?;
     member.roles.iter().filter(|role| meant.contains(*role)).try_for_each(|role| runner.start(role, &facts))
 }

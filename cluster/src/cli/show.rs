@@ -66,13 +66,13 @@ pub fn status(place: &Place, wait: Option<u64>, json: bool) -> Result<ExitCode> 
         let looked = view(place);
         let is_healthy = looked.as_ref().is_ok_and(|view| view.nodes.iter().all(|node| describe(node).1));
         if is_healthy || Instant::now() >= deadline {
-            return print(&looked?, is_healthy, json);
+            return print(place, &looked?, is_healthy, json);
         }
         sleep(Duration::from_millis(200));
     }
 }
 
-fn print(view: &ClusterView, is_healthy: bool, json: bool) -> Result<ExitCode> {
+fn print(place: &Place, view: &ClusterView, is_healthy: bool, json: bool) -> Result<ExitCode> {
     if json {
         let nodes: Vec<_> = view
             .nodes
@@ -96,6 +96,9 @@ fn print(view: &ClusterView, is_healthy: bool, json: bool) -> Result<ExitCode> {
                     None => "unknown",
                 };
                 println!("  {role}  {state}");
+            }
+            if let Some(ends) = node.beat.as_ref().and_then(|beat| beat.certificate_ends) {
+                println!("  certificate  {}", super::certificate::life(ends, place.clock.now()));
             }
         }
     }

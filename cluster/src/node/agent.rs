@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use contract::roles::template::Facts;
 use contract::roles::{CONTROLLER, Catalogue};
 
 use super::facts::facts;
 use super::firewall;
 use super::roles::RoleRunner;
 use crate::channel::{Channel, refusal};
+use crate::endpoint::store;
 use crate::message::{Beat, ClusterView, Code, Done, Request, Standing};
 use crate::place::Place;
 use crate::record::Member;
@@ -32,6 +34,8 @@ struct Agent<'a> {
     boot: String,
     /// The revision that the files of roles are of.
     revision: i64,
+    /// Whether files of roles are older than that: somebody else works on roles.
+    is_behind: bool,
     /// Roles whose files could not be brought up to date, and why.
     stale: BTreeMap<String, String>,
     /// What keeps a core node from holding the store.
@@ -51,8 +55,16 @@ pub fn run(place: &Place) -> Result<()> {
         false => random::uuid()?,
     };
     let catalogue = roles::catalogue(place)?;
-    let mut agent =
-        Agent { place, catalogue, member, boot, revision: 0, stale: BTreeMap::new(), standing: None };
+    let mut agent = Agent {
+        place,
+        catalogue,
+        member,
+        boot,
+        revision: 0,
+        is_behind: false,
+        stale: BTreeMap::new(),
+        standing: None,
+    };
     let mut gone = None;
     if let Err(error) = firewall::restore(place) {
         eprintln!("firstboot: {error:#}");
@@ -77,15 +89,16 @@ impl Agent<'_> {
         channel.set_patience(Duration::from_secs(BEAT + 8))?;
         loop {
             self.hold_store(&mut channel);
+            self.tend_certificate();
             let _: Done = channel.ask(&Request::Beat(self.beat()))?;
             if self.renew(&mut channel)? {
                 // The next connection shows the new certificate.
                 return Ok(());
             }
-            // Who waits for a place in the store asks for it all the time.
-            let seconds = if self.standing.is_some() { WAITING } else { BEAT };
+            // Who waits for a place in the store, or for the lock of roles, asks for it all the time.
+            let seconds = if self.standing.is_some() || self.is_behind { WAITING } else { BEAT };
             let view: ClusterView = channel.ask(&Request::Watch { revision: self.revision, seconds })?;
-            if view.revision != self.revision {
+            if view.revision != self.revision || self.is_behind {
                 self.follow(&mut channel, &view)?;
             }
         }
@@ -103,6 +116,19 @@ impl Agent<'_> {
         };
     }
 
+    /// Renews the endpoint's certificate, if it is of our own making.
+    fn tend_certificate(&self) {
+        if store::showing(&self.catalogue, &self.member.roles).is_empty() {
+            return;
+        }
+        let runner = RoleRunner { place: self.place, catalogue: &self.catalogue };
+        let tended = store::own_names(self.place, &self.member)
+            .and_then(|names| runner.tend_certificate(&self.member.roles, &names));
+        if let Err(error) = tended {
+            eprintln!("firstboot: the certificate of the cluster's endpoint: {error:#}");
+        }
+    }
+
     fn beat(&self) -> Beat {
         let runner = RoleRunner { place: self.place, catalogue: &self.catalogue };
         let own = |role: &String| self.standing.clone().filter(|_| role == CONTROLLER);
@@ -110,7 +136,9 @@ impl Agent<'_> {
             self.stale.get(role).cloned().or_else(|| own(role)).or_else(|| runner.problem(role))
         };
         let state = |role: &String| (role.clone(), problem(role));
+        let shows = !store::showing(&self.catalogue, &self.member.roles).is_empty();
         Beat {
+            certificate_ends: shows.then(|| store::ends(self.place)).flatten(),
             boot: self.boot.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             roles: self.member.roles.iter().map(state).collect(),
@@ -152,15 +180,15 @@ impl Agent<'_> {
         if (&before.name, &before.address) != (&self.member.name, &self.member.address) {
             self.replace_certificate(channel)?;
         }
-        let facts = facts(view, &self.member, &self.catalogue)?;
+        let facts = facts(self.place, view, &self.member, &self.catalogue)?;
         self.stale.clear();
-        let runner = RoleRunner { place: self.place, catalogue: &self.catalogue };
-        for role in &self.member.roles {
-            if let Err(error) = runner.follow(role, &facts) {
-                eprintln!("firstboot: {error:#}");
-                self.stale.insert(role.clone(), format!("{error:#}"));
-            }
+        // A role may take minutes to start, and a node that waits for that would be silent.
+        let lock = self.place.try_lock(paths::ROLES_LOCK)?;
+        self.is_behind = lock.is_none();
+        if lock.is_some() {
+            self.follow_roles(&facts);
         }
+        drop(lock);
         if let Err(error) = firewall::apply(self.place, &self.catalogue, &facts) {
             eprintln!("firstboot: {error:#}");
             let ruled = |role: &&String| self.catalogue.get(role).is_some_and(|role| !role.ports.is_empty());
@@ -169,6 +197,16 @@ impl Agent<'_> {
         }
         self.revision = view.revision;
         Ok(())
+    }
+
+    fn follow_roles(&mut self, facts: &Facts) {
+        let runner = RoleRunner { place: self.place, catalogue: &self.catalogue };
+        for role in &self.member.roles {
+            if let Err(error) = runner.follow(role, facts) {
+                eprintln!("firstboot: {error:#}");
+                self.stale.insert(role.clone(), format!("{error:#}"));
+            }
+        }
     }
 
     /// Stops everything that belongs to the cluster and moves it away.

@@ -7,6 +7,8 @@ use contract::roles::Catalogue;
 use contract::roles::template::{ClusterFacts, Facts, NodeFacts};
 
 use crate::message::{ClusterView, Endpoints, NodeState, NodeView};
+use crate::paths;
+use crate::place::Place;
 use crate::record::Member;
 
 /// Facts for the node `member`. Nodes that are still joining are not among them, but for this one.
@@ -14,7 +16,7 @@ use crate::record::Member;
 /// # Errors
 ///
 /// When the list of core nodes cannot be read.
-pub fn facts(view: &ClusterView, member: &Member, catalogue: &Catalogue) -> Result<Facts> {
+pub fn facts(place: &Place, view: &ClusterView, member: &Member, catalogue: &Catalogue) -> Result<Facts> {
     let endpoints: Endpoints =
         serde_json::from_str(&view.endpoints.text).context("reading the list of core nodes")?;
     let counts = |node: &&NodeView| node.state == NodeState::Member || node.uuid == member.node;
@@ -29,7 +31,8 @@ pub fn facts(view: &ClusterView, member: &Member, catalogue: &Catalogue) -> Resu
         }
     }
     let cluster = ClusterFacts { uuid: view.cluster.clone(), endpoint: endpoints.endpoint };
-    Ok(Facts { node, cluster, nodes, roles })
+    let certificate = place.outside(paths::ENDPOINT_CERTIFICATE).display().to_string();
+    Ok(Facts { node, cluster, nodes, roles, certificate })
 }
 
 fn of(node: &NodeView) -> NodeFacts {

@@ -163,6 +163,7 @@ mod tests {
             cluster: ClusterFacts { uuid: String::new(), endpoint: String::new() },
             nodes: vec![router.clone(), redis.clone()],
             roles: [].into(),
+            certificate: String::new(),
         };
         let rules = render(&catalogue, &facts(&router)).expect("rules");
         for wanted in [

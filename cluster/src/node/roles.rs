@@ -9,6 +9,7 @@ use contract::roles::{Catalogue, Health, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::command;
+use crate::endpoint::store;
 use crate::paths;
 use crate::place::Place;
 use crate::units;
@@ -16,7 +17,7 @@ use crate::units;
 /// How long making keys and databases may take.
 const PREPARE: Duration = Duration::from_secs(600);
 /// How long looking at files or health may take.
-const LOOK: Duration = Duration::from_secs(30);
+pub const LOOK: Duration = Duration::from_secs(30);
 /// How long a role may take to be healthy, if it does not say.
 const WITHIN: u64 = 60;
 
@@ -57,8 +58,11 @@ impl RoleRunner<'_> {
         let role = self.role(name)?;
         let lock = self.place.lock(paths::ROLES_LOCK)?;
         self.prepare(role)?;
-        let changed = self.write_files(role, facts)?;
+        let changed = self.bring_up_to_date(role, facts)?;
         let units: Vec<&str> = role.units.iter().map(String::as_str).collect();
+        // What starts now reads the files anyhow, and some take minutes to start.
+        let ran: Vec<&str> =
+            units.iter().copied().filter(|unit| changed && self.place.services.is_active(unit)).collect();
         if !units.is_empty() {
             let mut is_new = false;
             for unit in &units {
@@ -69,9 +73,7 @@ impl RoleRunner<'_> {
             }
             self.place.services.call(&["enable", "--now"], &units)?;
         }
-        if changed && !units.is_empty() {
-            self.place.services.call(&["try-reload-or-restart"], &units)?;
-        }
+        self.tell(&ran)?;
         // The agent may look after other roles while this one comes up.
         drop(lock);
         self.wait(role)
@@ -101,20 +103,73 @@ impl RoleRunner<'_> {
         failure
     }
 
-    /// Writes files anew where the cluster changed, and lets the units read them.
+    /// Writes files anew where the cluster changed, and lets the units read them. Whoever calls has the lock of roles.
     ///
     /// # Errors
     ///
     /// When they cannot be used; those of before are back then.
     pub fn follow(&self, name: &str, facts: &Facts) -> Result<bool> {
         let role = self.role(name)?;
-        let _lock = self.place.lock(paths::ROLES_LOCK)?;
-        let changed = self.write_files(role, facts)?;
-        let units: Vec<&str> = role.units.iter().map(String::as_str).collect();
-        if changed && !units.is_empty() {
-            self.place.services.call(&["try-reload-or-restart"], &units)?;
+        let changed = self.bring_up_to_date(role, facts)?;
+        if changed {
+            self.tell_role(role)?;
         }
         Ok(changed)
+    }
+
+    /// Takes another certificate of the endpoint into use, by all roles that show it; returns these.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot use it; the one before is back then.
+    pub fn replace_certificate(&self, has: &[String], text: &str) -> Result<Vec<String>> {
+        let _lock = self.place.lock(paths::ROLES_LOCK)?;
+        store::replace(self.place, self.catalogue, has, text)?;
+        self.tell_showing(has)
+    }
+
+    /// Makes a certificate of our own anew in time; tells whether it did.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or a unit refuses.
+    pub fn tend_certificate(&self, has: &[String], names: &[String]) -> Result<bool> {
+        // Another role may have the lock for minutes, and who waits for it is silent.
+        if !store::is_due(self.place, names)? {
+            return Ok(false);
+        }
+        let _lock = self.place.lock(paths::ROLES_LOCK)?;
+        let changed = store::tend(self.place, names)?;
+        if changed {
+            self.tell_showing(has)?;
+        }
+        Ok(changed)
+    }
+
+    /// Lets the units of all roles that show the certificate read it.
+    fn tell_showing(&self, has: &[String]) -> Result<Vec<String>> {
+        let roles = store::showing(self.catalogue, has);
+        roles.iter().try_for_each(|role| self.tell_role(role))?;
+        Ok(roles.iter().map(|role| role.name.clone()).collect())
+    }
+
+    fn tell_role(&self, role: &Role) -> Result<()> {
+        self.tell(&role.units.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Lets units that run read their files again.
+    fn tell(&self, units: &[&str]) -> Result<()> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        self.place.services.call(&["try-reload-or-restart"], units)
+    }
+
+    /// Files, and the certificate that they name; tells whether one of them changed.
+    fn bring_up_to_date(&self, role: &Role, facts: &Facts) -> Result<bool> {
+        let names = store::names(&facts.cluster.endpoint, &facts.node.name, &facts.node.address);
+        let is_new = role.certificate && store::tend(self.place, &names)?;
+        Ok(self.write_files(role, facts)? || is_new)
     }
 
     /// What is made once for each clone: no image has a key or a database.
@@ -209,6 +264,11 @@ impl RoleRunner<'_> {
         let role = self.catalogue.get(name)?;
         if let Some(unit) = role.units.iter().find(|unit| !self.place.services.is_active(unit)) {
             return Some(format!("{unit} does not run"));
+        }
+        if role.certificate
+            && let Some(problem) = store::problem(self.place)
+        {
+            return Some(problem);
         }
         self.check(role.health.as_ref()?).err().map(|error| format!("{error:#}"))
     }

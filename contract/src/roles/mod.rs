@@ -44,6 +44,8 @@ pub struct Role {
     pub requires: Vec<String>,
     /// Names under which several roles are meant at once.
     pub groups: Vec<String>,
+    /// Whether it shows the certificate of the cluster's endpoint; one is made where nobody imported any.
+    pub certificate: bool,
     /// Whether a node that has it has no other role.
     pub exclusive: bool,
     /// Whether it works only while the cluster has one node.

@@ -1,8 +1,8 @@
 //! Templates of roles: the language of Jinja, over facts of the cluster.
 //!
 //! `node` is this node, `cluster` the cluster, `nodes` all its members, `roles.NAME` those with a role; a node has
-//! `name`, `address`, `uuid` and `roles`. What is not there is an error, not an empty text: half a configuration is worse
-//! than none.
+//! `name`, `address`, `uuid` and `roles`; `certificate` is the path of the endpoint's. What is not there is an error, not an
+//! empty text: half a configuration is worse than none.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,8 @@ pub struct Facts {
     pub nodes: Vec<NodeFacts>,
     /// Members by role, by name; a role that nobody has is an empty list.
     pub roles: BTreeMap<String, Vec<NodeFacts>>,
+    /// Where the certificate of the cluster's endpoint is: a PEM file of the chain, then its key.
+    pub certificate: String,
 }
 
 /// A node.
@@ -96,6 +98,7 @@ mod tests {
             cluster: ClusterFacts { uuid: "c".into(), endpoint: "api.example.org".into() },
             nodes: routers.clone(),
             roles: [("router".to_owned(), routers)].into(),
+            certificate: "/c.pem".into(),
         };
         let text = "{% for one in roles.router if one.address != node.address %}\nserver {{ one.address }};\n{% endfor %}\n# {{ cluster.endpoint }}\n";
         assert_eq!(

@@ -332,3 +332,19 @@ fn half_a_join_goes_by_itself() {
         assert_eq!((core.keys("/fb/nodes/").len(), core.keys("/fb/uses/").len()), (2, 1));
     });
 }
+
+/// Making a database takes minutes on a slow machine; the place is held for as long.
+#[test]
+fn a_role_that_takes_long_to_start_keeps_its_place() {
+    isolated("join::a_role_that_takes_long_to_start_keeps_its_place", || {
+        let (core, node) = (Node::new(1), Node::new(2));
+        for one in [&core, &node] {
+            role(one, "slow", r#""prepare": ["sleep 12"]"#);
+        }
+        core.run(&["node", "setup", "core", "api.example.org", "--join-life", "4s"]).done();
+        let begun = Instant::now();
+        node.run(&["node", "attach", "--token", &core.token("slow"), "-e", "slow"]).done();
+        assert!(begun.elapsed().as_secs() >= 12, "it was prepared");
+        assert_eq!(core.value("/fb/names/n2"), node.uuid().as_str());
+    });
+}

@@ -1,5 +1,6 @@
 //! Clusters of machines in network namespaces, with real etcd; what must hold is asked of etcd itself.
 
+mod balancer;
 mod join;
 mod life;
 mod loss;

@@ -108,6 +108,7 @@ impl Decoder {
         let health = fields.take("health").map(|node| self.health(node));
         let mut names = |key| self.list(fields.take(key), key, |item| self.role_name(item, key));
         let (conflicts, requires, groups) = (names("conflicts"), names("requires"), names("groups"));
+        let certificate = fields.take("certificate").map(|node| self.boolean(node, "certificate"));
         let exclusive = fields.take("exclusive").map(|node| self.boolean(node, "exclusive"));
         let single_node = fields.take("single_node").map(|node| self.boolean(node, "single_node"));
         fields.finish();
@@ -123,6 +124,7 @@ impl Decoder {
             conflicts,
             requires,
             groups,
+            certificate: transpose(certificate)?.is_some_and(|found| found.value),
             exclusive: transpose(exclusive)?.is_some_and(|found| found.value),
             single_node: transpose(single_node)?.is_some_and(|found| found.value),
         };

@@ -68,6 +68,13 @@ pub(in crate::recipe) static ROLE_KEYS: Section = Section {
             "[data-services]",
             "Names under which several roles are meant at once.",
         ),
+        Key::new(
+            "certificate",
+            Kind::Boolean,
+            "true",
+            "Whether it shows the certificate of the cluster's endpoint, whose path is `{{ certificate }}` in its files.",
+        )
+        .default("`false`"),
         Key::new("exclusive", Kind::Boolean, "true", "Whether its node has no other role.")
             .default("`false`"),
         Key::new(
@@ -111,7 +118,7 @@ pub(in crate::recipe) static ROLE_FILE: Section = Section {
             "content",
             Kind::Text(&ANY_TEXT),
             "\"{% for one in roles.router %}server {{ one.address }};{% endfor %}\"",
-            "A template in the language of Jinja over `node`, `cluster`, `nodes` and `roles`.",
+            "A template in the language of Jinja over `node`, `cluster`, `nodes`, `roles` and `certificate`.",
         )
         .required(),
         Key::new("mode", Kind::Text(&MODE), "\"0640\"", "Permission bits.").default("`\"0644\"`"),

@@ -17,6 +17,7 @@ roles:
     conflicts: [balancer]
     requires: [base]
     groups: [web]
+    certificate: true
   balancer: { exclusive: true, units: [nginx.service] }
   base: { single_node: true }
 "#;
@@ -43,6 +44,7 @@ fn roles_become_packages_files_and_disabled_units() {
     let FileContent::Inline(text) = &router.expect("it is there").content.value else { panic!("a text") };
     let role: contract::roles::Role = serde_json::from_str(text).expect("a clone reads it");
     assert_eq!((role.units, role.files[0].mode), (vec!["nginx.service".to_owned()], 0o640));
+    assert!(role.certificate && !role.exclusive);
     assert_eq!((role.ports.len(), role.health.map(|health| health.within)), (3, Some(90)));
     assert!(load(HEAD).firstboot.is_none());
 }

@@ -16,6 +16,7 @@ const FAMILIES: [&[&str]; 4] = [
         "join::a_join_that_is_cut_anywhere_goes_on",
         "join::a_core_that_dies_in_a_join_is_asked_again",
         "join::half_a_join_goes_by_itself",
+        "join::a_role_that_takes_long_to_start_keeps_its_place",
     ],
     &[
         "life::templates_follow_the_cluster_and_bad_ones_do_not_count",
@@ -27,6 +28,8 @@ const FAMILIES: [&[&str]; 4] = [
         "life::ports_are_open_for_whom_the_role_says",
         "life::a_layout_is_judged_by_the_roles_of_the_image",
         "life::certificates_are_renewed_by_themselves",
+        "balancer::the_pool_of_the_balancer_follows_the_cluster",
+        "balancer::a_certificate_is_judged_before_anybody_sees_it",
     ],
     &[
         "scale::twenty_nodes_at_once",

@@ -179,7 +179,7 @@ impl Node {
 
     /// `firstboot ARGUMENTS` on the machine: a verb of clusters, since others would take `/` for the machine.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        assert!(matches!(arguments[0], "node" | "token" | "role"), "{arguments:?}");
+        assert!(matches!(arguments[0], "node" | "token" | "role" | "certificate"), "{arguments:?}");
         let mut command = self.command(env!("CARGO_BIN_EXE_firstboot"));
         command.args(arguments).output().expect("firstboot runs").into()
     }

@@ -65,6 +65,13 @@ stop() {
     rm -f "$root/run/pids/$1"
 }
 
+# Only what says how it is told, as nginx: what has no ExecReload= would be started again.
+reload() {
+    is_active "$1" && [ -s "$root/run/pids/$1" ] || return 0
+    line=$(sed -n 's/^ExecReload=//p' "$root/etc/systemd/system/$1")
+    [ -z "$line" ] || MAINPID=$(cat "$root/run/pids/$1") sh -c "$line"
+}
+
 for unit in "$@"; do
     case $verb in
     enable) [ -z "$now" ] || start "$unit" ;;
@@ -72,7 +79,8 @@ for unit in "$@"; do
     start) start "$unit" ;;
     stop) stop "$unit" ;;
     is-active) is_active "$unit" || exit 3 ;;
-    try-reload-or-restart | daemon-reload) ;;
+    try-reload-or-restart) reload "$unit" ;;
+    daemon-reload) ;;
     *) echo "no verb '$verb'" >&2; exit 1 ;;
     esac
 done
