@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use contract::encoding::{decode_base64, encode_base64};
 use integration_tests::cut::text;
-use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
 
 use crate::private;
@@ -33,7 +32,7 @@ pub struct Guest {
     name: String,
     number: u8,
     memory: u32,
-    scratch: Scratch,
+    folder: PathBuf,
     tap: String,
     machine: Option<(Child, RefCell<BufReader<UnixStream>>)>,
 }
@@ -41,15 +40,15 @@ pub struct Guest {
 impl Guest {
     /// Makes the machine, switched off.
     pub fn new(name: &str, number: u8, memory: u32, image: &Path) -> Self {
-        let scratch = Scratch::new(&format!("microcloud-{name}"));
-        let disk = scratch.path().join("disk.qcow2");
+        let folder = private::make_folder(name);
+        let disk = folder.join("disk.qcow2");
         let create = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", text(image), text(&disk), "8G"];
         witness("qemu-img", &create);
-        Self { name: name.into(), number, memory, scratch, tap: private::make_tap(number), machine: None }
+        Self { name: name.into(), number, memory, folder, tap: private::make_tap(number), machine: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+        self.folder.join(name)
     }
 
     fn address_of_card(&self) -> String {

@@ -1,15 +1,18 @@
 //! A network of the test's own: a bridge, at which guests have taps and the test itself an address.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use integration_tests::program::{build, checkout, shared_cache};
+use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
 
 /// Says to a test process that it is inside its namespaces, and which image guests have.
 const IMAGE: &str = "MICROCLOUD_IMAGE";
+/// Where machines are. The process outside has it removed, also when the one inside is killed.
+const FOLDER: &str = "MICROCLOUD_FOLDER";
 
 /// Builds the image, and runs `case` in namespaces by starting this test again in them.
 pub fn inside(name: &str, case: impl FnOnce(&Path)) {
@@ -22,12 +25,14 @@ pub fn inside(name: &str, case: impl FnOnce(&Path)) {
     }
     let output = shared_cache().with_file_name("test-images");
     build(&checkout().join("tests/tests/microcloud/recipe.yaml"), &output, &[]).expect("the image builds");
+    let scratch = Scratch::new("microcloud");
     let own = std::env::current_exe().expect("this test");
     let status = Command::new("unshare")
         .args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"])
         .arg(own)
         .args(["--exact", name, "--include-ignored", "--nocapture"])
         .env(IMAGE, output.join("microcloud-guests.qcow2"))
+        .env(FOLDER, scratch.path())
         .status()
         .expect("unshare runs");
     assert!(status.success(), "{name} failed inside its namespaces");
@@ -54,4 +59,11 @@ pub fn request(address: &str) -> Option<String> {
 pub fn is_open(guest: u8, port: u16) -> bool {
     let address = SocketAddr::from(([10, 99, 0, guest], port));
     TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok()
+}
+
+/// Makes the folder of a guest.
+pub fn make_folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).expect("inside the namespaces")).join(name);
+    std::fs::create_dir(&folder).expect("a folder");
+    folder
 }
