@@ -62,8 +62,10 @@ pub fn judge(certificates: &str, key: &str, demand: &Demand<'_>) -> Result<Chain
     leaf.check_name(demand.name)?;
     if leaf.is_self_signed() {
         notes.push("it is signed by itself, so clients have to be told to trust it".into());
-    } else {
-        verify(&ordered, &all, demand)?;
+    } else if !verify(&ordered, &all, demand)? {
+        let root = ordered[ordered.len() - 1].subject();
+        notes
+            .push(format!("this machine does not know '{root}', so clients may have to be told to trust it"));
     }
     // A root in the chain is of no use: who trusts it has it.
     let sent: Vec<&Read<'_>> = ordered
@@ -137,19 +139,19 @@ fn notes(all: &[Read<'_>], ordered: &[&Read<'_>], unused: usize) -> Vec<String> 
     notes
 }
 
-/// What a client does with the chain.
-fn verify(ordered: &[&Read<'_>], all: &[Read<'_>], demand: &Demand<'_>) -> Result<()> {
+/// What a client does with the chain; tells whether its root is one that this machine knows.
+fn verify(ordered: &[&Read<'_>], all: &[Read<'_>], demand: &Demand<'_>) -> Result<bool> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(demand.authorities.as_bytes()).flatten());
+    let last = ordered[ordered.len() - 1];
+    let issuer = last.parsed.issuer().as_raw();
+    let is_known = roots.subjects().iter().any(|subject| subject.as_ref() == issuer);
     // Whoever brings a root of their own vouches for it.
     roots.add_parsable_certificates(
         all.iter().filter(|one| one.is_self_signed()).map(|one| (*one.der).clone()),
     );
-    let last = ordered[ordered.len() - 1];
-    let issuer = last.parsed.issuer().as_raw();
-    let is_known = last.is_self_signed() || roots.subjects().iter().any(|subject| subject.as_ref() == issuer);
     ensure!(
-        is_known,
+        is_known || last.is_self_signed(),
         "the chain ends too early: '{}' is signed by '{}', which is neither in the file nor an authority that this machine knows; \
          put the certificates of all authorities in between behind yours, or the root of your own authority at the end",
         last.subject(),
@@ -165,7 +167,7 @@ fn verify(ordered: &[&Read<'_>], all: &[Read<'_>], demand: &Demand<'_>) -> Resul
     verifier
         .verify_server_cert(ordered[0].der, &between, &name, &[], now)
         .map_err(|error| anyhow!("a client would refuse the certificate: {error}"))?;
-    Ok(())
+    Ok(is_known)
 }
 
 impl<'a> Read<'a> {

@@ -9,7 +9,8 @@ pub(in crate::recipe) static ROLE_KEYS: Section = Section {
     what: "a role",
     about: "What a node of a cluster may be, by name; [cluster.md](cluster.md) says how a clone takes one. Packages of all \
             roles are in the image, their units are disabled, and the image holds `firstboot`. The roles `controller` and \
-            `primary` are there without being named; an image whose recipe names `controller` has etcd, masked.",
+            `primary` are there without being named; an image whose recipe names `controller` has etcd, masked. \
+            [microcloud.yaml](../recipes/microcloud.yaml) has roles to copy: a load balancer, databases, shared files.",
     one_of: &[],
     cases: &[],
     keys: &[

@@ -79,6 +79,7 @@ fn a_chain_in_any_order_is_put_into_the_right_one() {
     assert_eq!(subjects(&judged.text), ["CN=leaf", "CN=lower", "CN=upper"]);
     assert!(judged.notes.iter().any(|note| note.contains("put into order")), "{:?}", judged.notes);
     assert!(judged.notes.iter().any(|note| note.contains("1 of the file's")), "{:?}", judged.notes);
+    assert!(judged.notes.iter().any(|note| note.contains("does not know 'CN=root'")), "{:?}", judged.notes);
     let summary = summary(&judged.text).expect("a summary");
     assert_eq!((summary.issuer.as_str(), summary.ends), ("CN=lower", years().end));
 }
