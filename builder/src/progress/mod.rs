@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 mod json;
+mod meter;
 mod plain;
 mod terminal;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub enum Event {
         /// Name of the stage.
         stage: &'static str,
     },
-    /// The running stage knows how much there is to do, in `unit`s.
+    /// The running stage knows how much there is to do, in `unit`s; another time, that it is less.
     Total {
         /// Name of the stage.
         stage: &'static str,
@@ -142,15 +143,17 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Writes a duration as people read it: `0.42 s`, `12.3 s`, `2 min 05 s`.
+/// Writes a duration as people read it: `0.42 s`, `12.3 s`, `2 min 05 s`, `1 h 07 min`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 10.0 {
         format!("{seconds:.2} s")
     } else if seconds < 60.0 {
         format!("{seconds:.1} s")
-    } else {
+    } else if seconds < 3600.0 {
         format!("{} min {:02} s", duration.as_secs() / 60, duration.as_secs() % 60)
+    } else {
+        format!("{} h {:02} min", duration.as_secs() / 3600, duration.as_secs() / 60 % 60)
     }
 }
 

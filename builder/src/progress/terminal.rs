@@ -78,13 +78,15 @@ impl Reporter for Terminal {
         match event {
             Event::StageStarted { stage } => self.start(stage),
             Event::Total { stage, total, unit } => self.with_bar(stage, |bar| {
+                if bar.length().is_none() {
+                    bar.set_style(style(match unit {
+                        Unit::Bytes => {
+                            "{spinner} {prefix:<18} {elapsed:>7}  {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec} {eta} left {wide_bar} {msg}"
+                        }
+                        Unit::Items => "{spinner} {prefix:<18} {elapsed:>7}  {bar:24} {pos}/{len} {wide_msg}",
+                    }));
+                }
                 bar.set_length(total);
-                bar.set_style(style(match unit {
-                    Unit::Bytes => {
-                        "{spinner} {prefix:<18} {elapsed:>7}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}"
-                    }
-                    Unit::Items => "{spinner} {prefix:<18} {elapsed:>7}  {bar:24} {pos}/{len} {wide_msg}",
-                }));
             }),
             Event::Advanced { stage, amount } => self.with_bar(stage, |bar| bar.inc(amount)),
             Event::Working { stage, on } => self.with_bar(stage, |bar| bar.set_message(on)),

@@ -55,6 +55,61 @@ fn verbose_plain_adds_starts_and_notes() {
 }
 
 #[test]
+fn plain_tells_how_far_a_long_transfer_is() {
+    let out = Shared::default();
+    let plain = Plain::new(out.clone(), false);
+    plain.event(Event::StageStarted { stage: "send" });
+    plain.event(Event::Total { stage: "send", total: 8 << 20, unit: Unit::Bytes });
+    for _ in 0..3 {
+        plain.event(Event::Advanced { stage: "send", amount: 1 << 20 });
+        std::thread::sleep(Duration::from_millis(1050));
+    }
+    plain.event(Event::Advanced { stage: "send", amount: 1 << 20 });
+    assert!(out.text().starts_with("send                  37 %  3.0 MiB of 8.0 MiB, "), "{}", out.text());
+    assert!(out.text().contains(" MiB/s, ") && out.text().ends_with(" s left\n"), "{}", out.text());
+    // The other half turns out to be there already.
+    plain.event(Event::Total { stage: "send", total: 4 << 20, unit: Unit::Bytes });
+    plain.event(Event::StageFinished {
+        stage: "send",
+        elapsed: Duration::from_secs(3),
+        summary: "sent".into(),
+    });
+    let text = out.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("send                 100 %  4.0 MiB of 4.0 MiB, "), "{text}");
+    assert_eq!((lines.len(), lines[2]), (3, "send                3.00 s  sent"), "{text}");
+}
+
+#[test]
+fn json_lines_tell_what_came_between_them() {
+    let out = Shared::default();
+    let json = JsonLines::new(out.clone());
+    json.event(Event::StageStarted { stage: "send" });
+    json.event(Event::Total { stage: "send", total: 4000, unit: Unit::Bytes });
+    (0..1000).for_each(|_| json.event(Event::Advanced { stage: "send", amount: 2 }));
+    std::thread::sleep(Duration::from_millis(250));
+    (0..1000).for_each(|_| json.event(Event::Advanced { stage: "send", amount: 1 }));
+    json.event(Event::Total { stage: "send", total: 3000, unit: Unit::Bytes });
+    json.event(Event::StageFinished {
+        stage: "send",
+        elapsed: Duration::from_secs(1),
+        summary: String::new(),
+    });
+    let text = out.text();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let advanced: Vec<&serde_json::Value> = lines.iter().filter(|line| line["event"] == "advanced").collect();
+    assert!((2..5).contains(&advanced.len()), "{text}");
+    assert_eq!(advanced.iter().filter_map(|line| line["amount"].as_u64()).sum::<u64>(), 3000);
+    assert!(advanced[0]["per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{text}");
+    let last = advanced[advanced.len() - 1];
+    assert_eq!(
+        (&last["done"], &last["total"], &last["seconds_left"]),
+        (&3000.into(), &3000.into(), &0.0.into())
+    );
+}
+
+#[test]
 fn json_lines_parse_and_carry_the_format_version() {
     let out = Shared::default();
     let json = JsonLines::new(out.clone());
@@ -64,6 +119,7 @@ fn json_lines_parse_and_carry_the_format_version() {
         text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     assert_eq!(lines.len(), events().len());
     assert!(lines.iter().all(|line| line["v"] == 1));
+    assert_eq!((&lines[4]["event"], &lines[4]["amount"]), (&"advanced".into(), &3.into()));
     assert_eq!(lines[5]["event"], "stage_finished");
     assert_eq!(lines[5]["seconds"], 1.234);
 }
@@ -80,6 +136,7 @@ fn the_ledger_remembers_stages_in_order() {
 #[test]
 fn quantities_read_well() {
     assert_eq!(format_duration(Duration::from_secs(125)), "2 min 05 s");
+    assert_eq!(format_duration(Duration::from_secs(4025)), "1 h 07 min");
     assert_eq!(format_duration(Duration::from_millis(12_340)), "12.3 s");
     assert_eq!(format_bytes(512), "512 B");
     assert_eq!(format_bytes(1536), "1.5 KiB");

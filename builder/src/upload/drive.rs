@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::clean::clean_up;
 use super::{
     Creation, Digests, Journal, Kind, ObjectState, Patience, Receipt, RemoteObject, SourceImage, Target,
-    UploadError, UploadPlan,
+    Told, UploadError, UploadPlan,
 };
 use crate::progress::{Reporter, Stage, Unit, format_bytes};
 
@@ -194,22 +194,26 @@ impl Run<'_> {
         let stage = Stage::start(self.job.reporter, "send the image");
         stage.total(size, Unit::Bytes);
         let (began, before) = (Instant::now(), self.bytes.get());
-        let told = |amount| {
-            self.bytes.set(self.bytes.get() + amount);
-            stage.advance(amount);
+        let told = |told| match told {
+            Told::Sent(amount) => {
+                self.bytes.set(self.bytes.get() + amount);
+                stage.advance(amount);
+            }
+            Told::Total(total) => stage.total(total, Unit::Bytes),
         };
         self.owned.push(id.to_owned());
         let digests = target.send(self.job.image, id, &told);
         let seconds = began.elapsed().as_secs_f64().max(1e-3);
-        let rate = (self.bytes.get() - before) as f64 / seconds;
+        let sent = self.bytes.get() - before;
         let digests = match digests {
             Ok(digests) => digests,
             Err(error) => {
-                stage.finish(format!("stopped after {}", format_bytes(self.bytes.get() - before)));
+                stage.finish(format!("stopped after {}", format_bytes(sent)));
                 return Err(error);
             }
         };
-        stage.finish(format!("{}, {}/s", format_bytes(size), format_bytes(rate as u64)));
+        let rate = format_bytes((sent as f64 / seconds) as u64);
+        stage.finish(format!("{}, {rate}/s", format_bytes(sent)));
         self.sent = Some(digests);
         Ok(())
     }

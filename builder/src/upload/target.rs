@@ -83,6 +83,15 @@ impl Digests {
     }
 }
 
+/// What a sending tells as it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// So many bytes more are on their way, or there.
+    Sent(u64),
+    /// So many are to be sent in all, where that is not the file's size, or turned out to be less.
+    Total(u64),
+}
+
 /// A cloud. Every step finds out what is there before it acts, so that a step that was cut off can be taken again.
 pub trait Target {
     /// Returns the word for it on the command line.
@@ -117,7 +126,7 @@ pub trait Target {
     /// # Errors
     /// As [`Target::find`]; transient ones are for the caller to act on. [`super::Kind::Conflict`] when somebody else
     /// has begun.
-    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(u64)) -> Result<Digests, UploadError>;
+    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(Told)) -> Result<Digests, UploadError>;
 
     /// Reads the object's data back and returns its digests, for services whose own digest is not one of ours.
     ///

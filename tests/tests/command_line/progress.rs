@@ -27,11 +27,22 @@ fn documented() -> BTreeMap<&'static str, Vec<Field>> {
     let number: fn(&Value) -> bool = Value::is_number;
     let boolean: fn(&Value) -> bool = Value::is_boolean;
     let list: fn(&Value) -> bool = Value::is_array;
+    let number_or_null: fn(&Value) -> bool = |value| value.is_number() || value.is_null();
     let text_or_null: fn(&Value) -> bool = |value| value.is_string() || value.is_null();
     BTreeMap::from([
         ("stage_started", vec![("stage", text)]),
         ("total", vec![("stage", text), ("total", number), ("unit", text)]),
-        ("advanced", vec![("stage", text), ("amount", number)]),
+        (
+            "advanced",
+            vec![
+                ("stage", text),
+                ("amount", number),
+                ("done", number),
+                ("total", number_or_null),
+                ("per_second", number_or_null),
+                ("seconds_left", number_or_null),
+            ],
+        ),
         ("working", vec![("stage", text), ("on", text)]),
         ("stage_finished", vec![("stage", text), ("seconds", number), ("summary", text)]),
         ("warning", vec![("message", text)]),

@@ -3,6 +3,8 @@
 mod aws;
 mod opennebula;
 mod openstack;
+mod progress;
+mod relay;
 mod speed;
 mod witnesses;
 
@@ -80,6 +82,7 @@ fn images_reach_glance_once_and_whole() {
     refusals_are_told(&cloud);
     images_are_imported_into_stores(&cloud);
     a_token_may_end_while_the_data_is_sent(&cloud);
+    progress::is_told(&cloud);
 }
 
 fn an_image_is_what_others_see(cloud: &OpenStack) {
@@ -245,6 +248,7 @@ fn a_token_may_end_while_the_data_is_sent(cloud: &OpenStack) {
     witness("kill", &["-CONT", &child.id().to_string()]);
     receipt(&child.wait_with_output().expect("it ends"));
     assert_eq!(statuses(cloud), ["active"]);
+    clean(cloud, &large);
 }
 
 /// Removes the image's uploads; nothing else is in the project.

@@ -78,6 +78,21 @@ impl OpenStack {
         self.folder.path()
     }
 
+    /// Adds a cloud `name` to `clouds.yaml`: the cloud `demo`, with these values laid over its own.
+    pub fn also(&self, name: &str, values: &[(&str, &str)]) {
+        let text = fs::read_to_string(self.clouds()).expect("read");
+        let mut clouds: Value = serde_json::from_str(&text).expect("it was written as JSON");
+        let mut cloud = clouds["clouds"]["demo"].clone();
+        for (key, value) in values {
+            match *key {
+                "auth_url" => cloud["auth"]["auth_url"] = (*value).into(),
+                key => cloud[key] = (*value).into(),
+            }
+        }
+        clouds["clouds"][name] = cloud;
+        fs::write(self.clouds(), clouds.to_string()).expect("written");
+    }
+
     /// Lists images as the user `demo` sees them, hidden ones too.
     pub fn images(&self) -> Vec<Value> {
         let token = self.demo();

@@ -32,8 +32,9 @@ pub(super) struct Summary {
     pub(super) count: u32,
 }
 
-/// Reads the disk and hands the blocks that the service has not yet to `give`, which says whether to go on. Each takes
-/// one of `tickets`, so that no more are in memory than may be sent. None when it was told not to go on.
+/// Reads the disk and hands the blocks that the service has not yet to `give`, which says whether to go on, and nothing
+/// for each that need not be sent. Each takes one of `tickets`, so that no more are in memory than may be sent. None
+/// when it was told not to go on.
 ///
 /// # Errors
 /// When the image cannot be read or changed.
@@ -43,7 +44,7 @@ pub(super) fn read(
     known: &dyn Fn(u32) -> Option<[u8; 32]>,
     tickets: &Receiver<()>,
     interrupt: &Interrupt,
-    give: &dyn Fn(Block) -> bool,
+    give: &dyn Fn(Option<Block>) -> bool,
 ) -> Result<Option<Summary>, UploadError> {
     let disk = Image::open(&image.path)
         .map_err(|error| UploadError::input("opening the image", error, "name a raw or qcow2 image"))?;
@@ -63,15 +64,17 @@ pub(super) fn read(
         }
         let is_zero = bytes.as_ptr() == zero.as_ptr();
         if is_zero && free.covers(&range) {
+            if !give(None) {
+                return Ok(None);
+            }
             continue;
         }
         let digest = if is_zero { zero_digest } else { Sha256::digest(&bytes).into() };
         linear.update(digest);
         count += 1;
-        if known(index) == Some(digest) {
-            continue;
-        }
-        if tickets.recv().is_err() || !give(Block { index, data: bytes, digest }) {
+        let spared = known(index) == Some(digest);
+        let next = (!spared).then_some(Block { index, data: bytes, digest });
+        if !spared && tickets.recv().is_err() || !give(next) {
             return Ok(None);
         }
     }

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::failure::{failure, silence};
 use super::record::Record;
 use super::window::Window;
-use crate::upload::{Kind, SourceImage, UploadError};
+use crate::upload::{Kind, SourceImage, Told, UploadError};
 
 /// How long a block may take at first. Doubles for one that took longer: on a narrow way many share it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,6 +32,8 @@ const SLICE: Duration = Duration::from_millis(50);
 enum Event {
     /// The next block was read.
     Read(Block),
+    /// One need not be sent: it is free, or the service has it.
+    Spared,
     /// The disk is at its end.
     End(Result<Option<Summary>, UploadError>),
     /// A block was answered, after so long.
@@ -53,7 +55,7 @@ pub(super) struct Sender<'a> {
     pub(super) image: &'a SourceImage,
     pub(super) snapshot: &'a str,
     pub(super) send_free: bool,
-    pub(super) told: &'a dyn Fn(u64),
+    pub(super) told: &'a dyn Fn(Told),
 }
 
 /// What is on its way.
@@ -81,7 +83,8 @@ impl Sender<'_> {
         thread::scope(|scope| {
             let reader = events.clone();
             scope.spawn(move || {
-                let give = |block| reader.send(Event::Read(block)).is_ok();
+                let give =
+                    |block: Option<Block>| reader.send(block.map_or(Event::Spared, Event::Read)).is_ok();
                 let known = |index| known.get(&index).copied();
                 let end = blocks::read(image, send_free, &known, &taken, interrupt, &give);
                 // Nobody listens any more when sending failed first.
@@ -110,6 +113,8 @@ impl Sender<'_> {
         record: &mut Record,
     ) -> Result<Summary, UploadError> {
         let mut end = None;
+        let mut needed = self.image.virtual_size.div_ceil(BLOCK as u64);
+        (self.told)(Told::Total(needed * BLOCK as u64));
         loop {
             self.connection.patience.interrupt.check()?;
             self.fill(&mut traffic);
@@ -122,6 +127,10 @@ impl Sender<'_> {
                     traffic.asked = traffic.asked.saturating_sub(1);
                     let (times, after) = (0, Instant::now());
                     traffic.waiting.push_back(Try { block, times, after, patience: PATIENCE });
+                }
+                Ok(Some(Event::Spared)) => {
+                    needed = needed.saturating_sub(1);
+                    (self.told)(Told::Total(needed * BLOCK as u64));
                 }
                 Ok(Some(Event::End(summary))) => end = Some(summary?),
                 Ok(Some(Event::Put(tried, outcome))) => {
@@ -195,7 +204,7 @@ impl Sender<'_> {
             Ok(time) => {
                 traffic.window.came(time);
                 traffic.progress = now;
-                (self.told)(BLOCK as u64);
+                (self.told)(Told::Sent(BLOCK as u64));
                 return record.add(tried.block.index, &tried.block.digest);
             }
             Err(error) => error,

@@ -14,7 +14,7 @@ use super::{Access, ID_TAG, NAME_TAG, PLAN_TAG, Settings, calls, images, snapsho
 use crate::upload::glance::Replace;
 use crate::upload::{
     Creation, Digests, ImageFacts, Kind, ObjectState, Patience, PlannedCall, RemoteObject, SourceImage,
-    Target, UploadError, UploadPlan,
+    Target, Told, UploadError, UploadPlan,
 };
 
 const CHECKED: &str = "AWS counted the blocks and compared the SHA-256 of each and of all";
@@ -243,7 +243,7 @@ impl Target for Aws {
         })
     }
 
-    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(u64)) -> Result<Digests, UploadError> {
+    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(Told)) -> Result<Digests, UploadError> {
         let snapshot = self.snapshot(id)?.and_then(|snapshot| snapshot.snapshot_id().map(str::to_owned));
         let snapshot = snapshot.ok_or_else(|| {
             let why = "its snapshot is gone";

@@ -8,7 +8,7 @@ use crate::upload::answer::Answer;
 use crate::upload::sending::{digests_of, stream};
 use crate::upload::{
     Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, RemoteDigest, RemoteObject,
-    SourceImage, Target, UploadError, UploadPlan,
+    SourceImage, Target, Told, UploadError, UploadPlan,
 };
 
 pub(super) const JSON: &str = "application/json";
@@ -125,7 +125,7 @@ impl Glance {
         &self,
         image: &SourceImage,
         id: &str,
-        told: &dyn Fn(u64),
+        told: &dyn Fn(Told),
     ) -> Result<(Answer, Digests), UploadError> {
         let granted = self.session.fresh()?;
         let part = if self.settings.imports() { "stage" } else { "file" };
@@ -138,7 +138,8 @@ impl Glance {
             _ => {}
         }
         let http = &self.session.http;
-        stream(image, &http.patience.interrupt, &http.cut, told, |body| {
+        let sent = |amount| told(Told::Sent(amount));
+        stream(image, &http.patience.interrupt, &http.cut, &sent, |body| {
             let answer = http.put(&url, &headers, image.stamp.size, body)?;
             if answer.is_success() { Ok(answer) } else { Err(sending(&answer, id)) }
         })
@@ -219,7 +220,7 @@ impl Target for Glance {
         })
     }
 
-    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(u64)) -> Result<Digests, UploadError> {
+    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(Told)) -> Result<Digests, UploadError> {
         self.format = Some(image.format.name());
         let sent = match self.put(image, id, told) {
             Err(error) if error.kind == Kind::Unauthorized => {

@@ -15,7 +15,7 @@ use crate::upload::glance::Replace;
 use crate::upload::source::{each_chunk, hexadecimal, unreadable};
 use crate::upload::{
     Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, RemoteObject, SourceImage, Target,
-    UploadError, UploadPlan,
+    Told, UploadError, UploadPlan,
 };
 
 /// States of an image, from OpenNebula's `Image.h`.
@@ -79,12 +79,12 @@ impl OpenNebula {
         store: i64,
         server: Option<&Server>,
         attributes: &str,
-        told: &dyn Fn(u64),
+        told: &dyn Fn(Told),
     ) -> Result<(), UploadError> {
         let mut seen = 0;
         let mut progress = || {
             let furthest = server.map_or(0, Server::furthest);
-            told(furthest.saturating_sub(seen));
+            told(Told::Sent(furthest.saturating_sub(seen)));
             seen = seen.max(furthest);
         };
         let parameters = [Parameter::Text(attributes), Parameter::Number(store), Parameter::Flag(false)];
@@ -273,7 +273,7 @@ impl Target for OpenNebula {
         }))
     }
 
-    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(u64)) -> Result<Digests, UploadError> {
+    fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(Told)) -> Result<Digests, UploadError> {
         let store = datastore(&self.http, &self.access, &self.settings.datastore)?;
         let (server, path) = match &self.settings.source {
             Source::Path(path) => (None, path.clone()),
@@ -295,7 +295,7 @@ impl Target for OpenNebula {
         let attributes = calls::image(&self.settings, &self.facts, &name, &self.plan, id, digests);
         self.fetch(id, store.number, server.as_ref(), &write(&attributes), told)?;
         if server.is_none() {
-            told(image.stamp.size);
+            told(Told::Sent(image.stamp.size));
         }
         image.check_unchanged()?;
         Ok(Digests { sha256, sha512: None })
