@@ -14,7 +14,7 @@ use ureq::{Agent, Body, Proxy, SendBody, http};
 
 use super::answer::{Answer, is_transient};
 use super::listening::Listening;
-use super::trust::{Trust, tls};
+use super::trust::{Trust, tls, untrusted};
 use super::{Kind, Patience, UploadError};
 
 /// Largest answer that is read whole; lists come in pages that are smaller.
@@ -189,20 +189,14 @@ pub(super) fn failed(doing: &str, error: ureq::Error) -> UploadError {
         E::HostNotFound => passing("the host name cannot be resolved".into()),
         E::Io(error) => match error.downcast::<UploadError>() {
             Ok(ours) => ours,
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                untrusted(doing, &error.to_string())
-            }
-            Err(error) => passing(error.to_string()),
+            Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(inner) => untrusted(doing, inner),
+                None => passing(error.to_string()),
+            },
         },
-        E::Tls(why) => untrusted(doing, why),
-        E::Rustls(error) => untrusted(doing, &error.to_string()),
+        E::Tls(why) => untrusted(doing, &rustls::Error::General(why.to_owned())),
+        E::Rustls(error) => untrusted(doing, &error),
         E::BadUri(why) => UploadError::input(doing, why, "write it as https://HOST/PATH"),
         other => passing(other.to_string()),
     }
-}
-
-fn untrusted(doing: &str, why: &str) -> UploadError {
-    let hint = "if the cloud has a private authority, name its certificate by `cacert` in clouds.yaml, OS_CACERT or \
-                SSL_CERT_FILE; if it asks for one of yours, name that by `cert` and `key`";
-    UploadError::new(Kind::Refused, doing, format!("TLS: {why}"), hint)
 }

@@ -1,6 +1,7 @@
 //! `bootwright upload` to a real Keystone and Glance.
 
 mod aws;
+mod certificates;
 mod opennebula;
 mod openstack;
 mod progress;
@@ -82,6 +83,7 @@ fn images_reach_glance_once_and_whole() {
     refusals_are_told(&cloud);
     images_are_imported_into_stores(&cloud);
     a_token_may_end_while_the_data_is_sent(&cloud);
+    certificates::decide(&cloud);
     progress::is_told(&cloud);
 }
 

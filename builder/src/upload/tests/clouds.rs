@@ -7,6 +7,9 @@ const CLOUDS: &str = "
 clouds:
   password:
     region_name: One
+    cacert: /of/the/cloud/ca.pem
+    cert: /of/the/cloud/mine.pem
+    key: /of/the/cloud/mine.key
     interface: internalURL
     verify: false
     auth: { auth_url: 'https://id.example.org:5000/v3/', username: demo, project_name: web, user_domain_name: Team, project_domain_id: d1 }
@@ -73,6 +76,27 @@ fn the_environment_describes_a_cloud() {
     assert_eq!(cloud.trust.authorities.unwrap().to_str(), Some("/ca.pem"));
     let token = with(&[("OS_TOKEN", "t"), ("OS_AUTH_TYPE", "v3token")]).unwrap();
     assert!(matches!(token.credential, Credential::Token(_)));
+}
+
+#[test]
+fn files_of_the_environment_count_more_than_those_of_the_cloud() {
+    let trust = |variables: &[(&str, &str)]| {
+        let trust = find(Some("password"), variables, SECURE).unwrap().trust;
+        let text = |path: Option<std::path::PathBuf>| path.map(|path| path.display().to_string());
+        [trust.authorities, trust.certificate, trust.key].map(text)
+    };
+    let owned = |words: [Option<&str>; 3]| words.map(|word| word.map(str::to_owned));
+    let [ca, cert, key] = ["ca.pem", "mine.pem", "mine.key"].map(|name| format!("/of/the/cloud/{name}"));
+    let (ca, cert, key) = (Some(ca.as_str()), Some(cert.as_str()), Some(key.as_str()));
+    assert_eq!(trust(&[]), owned([ca, cert, key]));
+    assert_eq!(trust(&[("OS_CACERT", "/my/ca")]), owned([Some("/my/ca"), cert, key]));
+    assert_eq!(trust(&[("OS_KEY", "/my/key")]), owned([ca, cert, Some("/my/key")]));
+    // One file with both.
+    assert_eq!(trust(&[("OS_CERT", "/my/both")]), owned([ca, Some("/my/both"), None]));
+    assert_eq!(
+        trust(&[("HOME", "/h"), ("OS_CERT", "~/c"), ("OS_KEY", "~/k")]),
+        owned([ca, Some("/h/c"), Some("/h/k")])
+    );
 }
 
 #[test]

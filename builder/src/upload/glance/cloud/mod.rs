@@ -157,7 +157,8 @@ pub fn find(name: Option<&str>, variable: &dyn Fn(&str) -> Option<String>) -> Re
         return Err(UploadError::input("choosing a cloud", why, hint));
     };
     let values = found.cloud(&name)?;
-    values::cloud(Some(name), &values)
+    let cloud = values::cloud(Some(name), &values)?;
+    Ok(Cloud { trust: values::laid_over(cloud.trust, variable), ..cloud })
 }
 
 /// Returns a path with `~/` made out.

@@ -166,6 +166,18 @@ fn default_domain(values: &Values) -> Option<Domain> {
     values.domain(&["default_domain_id", "default_domain"], &["default_domain_name"])
 }
 
+/// Lays the environment's files over those of a cloud. They are of this machine rather than of the cloud, so they count
+/// also when `clouds.yaml` describes it, as with OpenStack's own client.
+pub(super) fn laid_over(trust: Trust, variable: &dyn Fn(&str) -> Option<String>) -> Trust {
+    let ours = self::trust(&Values::from_environment(variable));
+    // A key of another certificate is of no use.
+    let (certificate, key) = match ours.certificate {
+        Some(certificate) => (Some(certificate), ours.key),
+        None => (trust.certificate, ours.key.or(trust.key)),
+    };
+    Trust { authorities: ours.authorities.or(trust.authorities), certificate, key, blind: trust.blind }
+}
+
 fn trust(values: &Values) -> Trust {
     let file = |name: &str| values.get(&[name]).map(|text| path(text, values.home.as_deref()));
     let says = |name: &str, words: [&str; 3]| {
