@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Cuts of a run by hand.
+/// Cuts of a run by hand, and of every run where they take seconds.
 const CUTS: usize = 5;
 
 /// Returns what this run draws with, and says it once: `BOOTWRIGHT_GUESTS_SEED`, else `BOOTWRIGHT_DRAW`, else the clock.
@@ -22,6 +22,11 @@ pub fn seed() -> u64 {
 pub fn cuts() -> usize {
     let given = number("BOOTWRIGHT_GUESTS_CUTS").map(|cuts| usize::try_from(cuts).expect("a small number"));
     given.unwrap_or(if std::env::var_os("BOOTWRIGHT_DRAW").is_some() { 1 } else { CUTS })
+}
+
+/// Returns how often it goes in machines that take seconds: `BOOTWRIGHT_GUESTS_CUTS`, else five times.
+pub fn each_run() -> usize {
+    number("BOOTWRIGHT_GUESTS_CUTS").map_or(CUTS, |cuts| usize::try_from(cuts).expect("a small number"))
 }
 
 fn number(variable: &str) -> Option<u64> {

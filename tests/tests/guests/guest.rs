@@ -20,6 +20,8 @@ pub const DISK_BYTES: u64 = 4 << 30;
 const LIMIT: Duration = Duration::from_secs(900);
 /// What systemd's console has when our first unit begins; the rest of the line may be shortened.
 const BEGIN: &str = "firstboot-early";
+/// The disk, where something else is first and where it is.
+const DISK: (&str, &str) = ("virtio-blk-pci,drive=image", "virtio-blk-pci,drive=image,bootindex=0");
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Builds the image that all guests have, once for all tests of this program.
@@ -100,6 +102,11 @@ impl Guest {
         self.cache = "writeback";
     }
 
+    /// Tells whether QEMU brings the kernel, which then is first.
+    fn has_kernel(&self) -> bool {
+        self.hardware.iter().any(|word| word == "-kernel")
+    }
+
     /// Adds arguments of QEMU.
     pub fn add(&mut self, hardware: &[&str]) {
         self.hardware.extend(hardware.iter().map(|word| (*word).to_owned()));
@@ -136,7 +143,7 @@ impl Guest {
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"])
             .args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "1", "-m", "768"])
             .args(["-device", "virtio-rng-pci", "-drive", &disk])
-            .args(["-device", "virtio-blk-pci,drive=image,bootindex=0"])
+            .args(["-device", if self.has_kernel() { DISK.0 } else { DISK.1 }])
             .args(["-serial", &format!("file:{}", text(&self.path("console")))])
             .args(["-device", "virtio-serial-pci", "-chardev"])
             .arg(format!("file,id=probe,path={}", text(&self.path("probe"))))
@@ -194,12 +201,29 @@ impl Guest {
     ///
     /// When our first unit does not begin, or QEMU fails.
     pub fn cut(&self, after: Duration) -> Result<bool> {
+        self.off_after("console", BEGIN, after)?;
+        Ok(self.said("probe").is_empty())
+    }
+
+    /// Switches the machine on and takes its power away so long `after` it said `mark`. Returns the last question that it
+    /// answered.
+    ///
+    /// # Errors
+    ///
+    /// When the mark does not come, or QEMU fails.
+    pub fn cut_after(&self, mark: &str, after: Duration) -> Result<String> {
+        self.off_after("probe", mark, after)?;
+        let said = self.said("probe");
+        let answered = said.rmatch_indices("\nexit ").next().map_or("", |(at, _)| &said[..at]);
+        Ok(answered.lines().rfind(|line| line.starts_with("== ")).unwrap_or_default().to_owned())
+    }
+
+    fn off_after(&self, place: &str, mark: &str, after: Duration) -> Result<()> {
         let mut child = self.start()?;
-        let begun = self.wait_for(&mut child, "console", BEGIN);
+        let begun = self.wait_for(&mut child, place, mark);
         sleep(after);
         child.kill().and_then(|()| child.wait()).context("ending QEMU")?;
-        begun?;
-        Ok(self.said("probe").is_empty())
+        begun
     }
 
     /// Switches the machine on once; returns also how long its boot took from the beginning of our first unit to the end
@@ -209,10 +233,23 @@ impl Guest {
     ///
     /// As [`Self::run`].
     pub fn measure(&self) -> Result<(Duration, Answers)> {
+        self.measured(("console", BEGIN), "== 1 status")
+    }
+
+    /// Switches the machine on once; returns also how long it was from one of the probe's marks to another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub fn measure_between(&self, begin: &str, end: &str) -> Result<(Duration, Answers)> {
+        self.measured(("probe", begin), end)
+    }
+
+    fn measured(&self, (place, begin): (&str, &str), end: &str) -> Result<(Duration, Answers)> {
         let mut child = self.start()?;
-        self.wait_for(&mut child, "console", BEGIN)?;
+        self.wait_for(&mut child, place, begin)?;
         let begun = Instant::now();
-        self.wait_for(&mut child, "probe", "== 1 status")?;
+        self.wait_for(&mut child, "probe", end)?;
         let took = begun.elapsed();
         Ok((took, self.finish(child)?))
     }
@@ -221,7 +258,9 @@ impl Guest {
         let deadline = Instant::now() + LIMIT;
         while !self.said(place).contains(mark) {
             let ended = child.try_wait().context("waiting for QEMU")?;
-            if ended.is_some() || Instant::now() >= deadline {
+            // It may have said it last of all.
+            let is_silent = ended.is_some() && !self.said(place).contains(mark);
+            if is_silent || Instant::now() >= deadline {
                 child.kill().and_then(|()| child.wait()).context("ending QEMU")?;
                 bail!("'{mark}' did not come; the console:\n{}", self.said("console"));
             }
@@ -237,7 +276,8 @@ impl Guest {
 
     fn answers(&self) -> Result<Answers> {
         let mut all = BTreeMap::new();
-        for section in self.said("probe").split("== ").skip(1) {
+        // Only at the beginning of a line: keys may have it in the middle.
+        for section in format!("\n{}", self.said("probe")).split("\n== ").skip(1) {
             let (head, body) = section.split_once('\n').context("an answer has no lines")?;
             let (boot, name) = head.split_once(' ').context("an answer has no name")?;
             let (text, code) = body.rsplit_once("exit ").with_context(|| format!("'{head}' did not end"))?;
