@@ -273,11 +273,17 @@ fn a_core_that_dies_in_a_join_is_asked_again() {
             tracer.args(["-f", "-qq", "-o", "/dev/null", "-p", &cored]);
             tracer.args(["-e", &format!("inject=sendto,write,writev,sendmsg:signal=KILL:when={at}")]);
             let mut tracer = tracer.spawn().expect("strace runs");
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            let status = || std::fs::read_to_string(format!("/proc/{cored}/status")).unwrap_or_default();
+            eventually("strace holds the core", 20, || !status().contains("TracerPid:\t0\n"));
             let attach = ["node", "attach", "--token", token.as_str(), "-e", "worker", "--wait", "30s"];
-            let join = node.begin(&attach);
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            let has_died = !std::path::Path::new(&format!("/proc/{cored}/exe")).exists();
+            let mut join = node.begin(&attach);
+            // On a busy machine a join takes its time; it ends, or the core does.
+            let is_dead = || !std::path::Path::new(&format!("/proc/{cored}/exe")).exists();
+            let deadline = Instant::now() + std::time::Duration::from_secs(30);
+            while !is_dead() && join.try_wait().expect("it is ours").is_none() && Instant::now() < deadline {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let has_died = is_dead();
             deaths += usize::from(has_died);
             if has_died {
                 core.systemctl(&["start", "firstboot-cored.service"]).done();

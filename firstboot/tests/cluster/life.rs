@@ -44,6 +44,7 @@ fn templates_follow_the_cluster_and_bad_ones_do_not_count() {
         let both = "server 10.77.0.2;\nserver 10.77.0.3;\n# api.example.org\n";
         eventually("the pool has both", 5, || core.file("/etc/pool") == both);
         let reloads = || core.file("/run/calls").matches("try-reload-or-restart -- pool.service").count();
+        eventually("the pool is told", 5, || reloads() > 0);
         assert_eq!(reloads(), 1, "for the change; what starts reads the files anyhow");
         // The validator refuses the fourth: the files of before stay, and status says why.
         let fourth = Node::new(4);
