@@ -41,6 +41,10 @@ const KEYS: [&[u8]; 7] = [
     b"PGP PRIVATE KEY BLOCK-----",
 ];
 const BEGIN: &[u8] = b"-----BEGIN ";
+/// Headers that stand before the base64 of keys (RFC 1421 as OpenSSL writes it, RFC 4880).
+const HEADERS: [&[u8]; 3] = [b"Proc-Type: ", b"Version: ", b"Comment: "];
+/// Letters of base64 that no word is made of by chance.
+const BASE64: usize = 24;
 
 /// A token that is known by how it begins, and how many letters and digits follow at least.
 const TOKENS: [(&[u8], usize, &str); 8] = [
@@ -81,7 +85,11 @@ fn by_path(path: &[u8], content: &[u8]) -> Option<&'static str> {
 }
 
 fn by_content(content: &[u8]) -> Option<&'static str> {
-    let is_key = |rest: &[u8]| KEYS.iter().any(|key| rest.starts_with(key));
+    let is_text = !content.contains(&0);
+    // Programs that read keys, and firstboot is one, say how they begin; in them, and in databases, the key itself has to follow.
+    let is_key = |rest: &[u8]| {
+        KEYS.iter().any(|key| rest.strip_prefix(*key).is_some_and(|body| is_text || has_body(body)))
+    };
     if places(content, BEGIN).any(|at| is_key(&content[at + BEGIN.len()..])) {
         return Some("a private key");
     }
@@ -89,10 +97,18 @@ fn by_content(content: &[u8]) -> Option<&'static str> {
         return Some("a private key");
     }
     // Tokens stand in texts; in programs and databases such letters come about by chance.
-    if content.contains(&0) {
+    if !is_text {
         return None;
     }
     TOKENS.iter().find(|(begins, length, _)| has_token(content, begins, *length)).map(|(.., what)| *what)
+}
+
+/// Tells whether a key's first line is followed by what it consists of: a line of base64, or the headers before it.
+fn has_body(after: &[u8]) -> bool {
+    let Some(body) = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n")) else { return false };
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    HEADERS.iter().any(|header| body.starts_with(header))
+        || body.iter().take_while(|byte| is_base64(byte)).count() >= BASE64
 }
 
 fn has_token(content: &[u8], begins: &[u8], length: usize) -> bool {
@@ -139,6 +155,23 @@ mod tests {
             ("etc/a.conf", "# -----BEGIN EC PRIVATE KEY-----\n", Some("a private key")),
         ] {
             assert_eq!(judge(path.as_bytes(), content.as_bytes()), expected, "{path}: {content}");
+        }
+    }
+
+    #[test]
+    fn a_program_may_say_how_a_key_begins_but_not_hold_one() {
+        for (content, expected) in [
+            ("\x7fELF\0it begins with '-----BEGIN PRIVATE KEY-----' (PEM)", None),
+            ("\x7fELF\0-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----\n", None),
+            ("\x7fELF\0-----BEGIN OPENSSH PRIVATE KEY-----\nCouldNotParseKeyPair", None),
+            (
+                "\0-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE\n",
+                Some("a private key"),
+            ),
+            ("\0-----BEGIN PRIVATE KEY-----\r\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/\r\n", Some("a private key")),
+            ("\0-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", Some("a private key")),
+        ] {
+            assert_eq!(judge(b"usr/local/bin/program", content.as_bytes()), expected, "{content:?}");
         }
     }
 }
