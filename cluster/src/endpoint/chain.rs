@@ -115,10 +115,10 @@ fn order<'r, 'a>(all: &'r [Read<'a>], public_key: &[u8]) -> Result<(Vec<&'r Read
     let mut ordered = vec![leaf];
     while let Some(last) = ordered.last().filter(|last| !last.is_self_signed()) {
         let issuer = last.parsed.issuer().as_raw();
+        let signs = |one: &&Read<'_>| one.parsed.subject().as_raw() == issuer;
+        // Two that sign each other have no end.
         let is_new = |one: &&Read<'_>| !ordered.iter().any(|known| std::ptr::eq(*known, *one));
-        let Some(next) = all.iter().filter(is_new).find(|one| one.parsed.subject().as_raw() == issuer) else {
-            break;
-        };
+        let Some(next) = all.iter().filter(signs).find(is_new) else { break };
         ordered.push(next);
     }
     let unused = all.len() - ordered.len();
