@@ -247,7 +247,7 @@ impl<'a> Build<'a> {
             };
             rootfs::seed::install(root, &program, duties)?;
         }
-        rootfs::keep_services(root, sandbox)?;
+        rootfs::keep_services(root)?;
         stage.finish(format!(
             "{} files and commands",
             locked.plan.customise.files.len() + locked.plan.customise.run.len()

@@ -15,6 +15,7 @@ use crate::sandbox::Sandbox;
 
 mod accounts;
 mod apt;
+mod enabled;
 mod files;
 mod locale;
 mod overlay;
@@ -75,8 +76,8 @@ pub fn customise(root: &Path, plan: &Plan, sandbox: &Sandbox, stage: &Stage<'_>)
 ///
 /// # Errors
 ///
-/// When the image's `systemctl` fails or the preset file cannot be written.
-pub fn keep_services(root: &Path, sandbox: &Sandbox) -> Result<()> {
+/// When unit files cannot be read or the preset file cannot be written.
+pub fn keep_services(root: &Path) -> Result<()> {
     let tree = Root::open(root).with_context(|| format!("opening the tree '{}'", root.display()))?;
-    services::write_presets(&tree, root, sandbox)
+    services::write_presets(&tree)
 }

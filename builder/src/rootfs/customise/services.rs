@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use host::beneath::Root;
 
+use super::enabled::{Enabled, enabled_units};
 use crate::plan::Services;
 use crate::sandbox::Sandbox;
 
@@ -54,29 +55,23 @@ fn systemctl(root: &Path, sandbox: &Sandbox, verb: &str, units: &[String]) -> Re
 ///
 /// # Errors
 ///
-/// When `systemctl` fails or the file cannot be written.
-pub fn write_presets(tree: &Root, root: &Path, sandbox: &Sandbox) -> Result<()> {
+/// When units cannot be read or the file cannot be written.
+pub fn write_presets(tree: &Root) -> Result<()> {
     if !tree.exists(SYSTEMCTL)? {
         return Ok(());
     }
-    let listing = sandbox
-        .command(root, SYSTEMCTL)
-        .args(["list-unit-files", "--no-legend", "--no-pager", "--state=enabled"])
-        .run()
-        .context("listing enabled units")?;
-    let text = render_presets(&String::from_utf8_lossy(&listing.stdout));
+    let text = render_presets(&enabled_units(tree).context("looking for enabled units")?);
     tree.create_folder("/etc/systemd/system-preset", 0o755, 0, 0)?;
     tree.write_file(PRESET_FILE, text.as_bytes(), 0o644, 0, 0).context("writing presets")
 }
 
-/// Renders `systemctl list-unit-files` lines (`UNIT STATE PRESET`) as a preset file.
-pub fn render_presets(listing: &str) -> String {
-    let mut units: Vec<&str> = listing.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    units.sort_unstable();
+/// Renders the enabled units as a preset file; the instances of a template stand behind its name.
+pub fn render_presets(enabled: &Enabled) -> String {
     let mut text = String::from("# Written by bootwright: the first boot's preset run changes nothing.\n");
-    for unit in units {
-        text.push_str("enable ");
-        text.push_str(unit);
+    for (name, instances) in enabled {
+        let words: Vec<&str> =
+            ["enable", name].into_iter().chain(instances.iter().map(String::as_str)).collect();
+        text.push_str(&words.join(" "));
         text.push('\n');
     }
     text.push_str("disable *\n");

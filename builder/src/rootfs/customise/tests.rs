@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::services::render_presets;
 use super::{Accounts, accounts::Owner};
 
@@ -31,8 +33,13 @@ fn missing_users_and_groups_are_named() {
 
 #[test]
 fn presets_name_what_is_enabled_and_disable_the_rest() {
-    let listing = "ssh.service enabled enabled\ngetty@.service                    enabled  enabled\n";
-    let text = render_presets(listing);
+    let none = BTreeSet::new();
+    let two = BTreeSet::from(["tty1".to_owned(), "tty2".to_owned()]);
+    let enabled = [("ssh.service", none.clone()), ("getty@.service", two), ("a.timer", none)];
+    let text = render_presets(&enabled.map(|(name, instances)| (name.to_owned(), instances)).into());
     let rules: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(rules, ["enable getty@.service", "enable ssh.service", "disable *"]);
+    assert_eq!(
+        rules,
+        ["enable a.timer", "enable getty@.service tty1 tty2", "enable ssh.service", "disable *"]
+    );
 }
