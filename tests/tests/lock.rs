@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
-use integration_tests::mirror::Mirror;
+use integration_tests::mirror::{Mirror, Source, debian_mirrors};
 use integration_tests::program::{bootwright, shared_cache};
 use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
@@ -23,8 +24,20 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (status.code(), text(&stdout), text(&stderr))
 }
 
+/// The mirrors as they were when they were asked first: what is published meanwhile would change locks and bytes.
+fn frozen() -> &'static [(&'static str, Mirror); 2] {
+    static FROZEN: OnceLock<[(&str, Mirror); 2]> = OnceLock::new();
+    FROZEN.get_or_init(|| {
+        let (debian, security) = debian_mirrors().expect("apt has sources");
+        let start = |uri| Mirror::start(Source::Upstream(uri), Box::new(|_, _| None)).expect("a port");
+        [("BOOTWRIGHT_MIRROR", start(debian)), ("BOOTWRIGHT_SECURITY_MIRROR", start(security))]
+    })
+}
+
 fn lock(recipe: &Path, more: &[&str]) -> (Option<i32>, String, String) {
-    run(Command::new(bootwright()).arg("lock").arg(recipe).arg("--cache").arg(shared_cache()).args(more))
+    let mut command = Command::new(bootwright());
+    command.envs(frozen().iter().map(|(name, mirror)| (name, mirror.uri())));
+    run(command.arg("lock").arg(recipe).arg("--cache").arg(shared_cache()).args(more))
 }
 
 /// Arguments of a build of `recipe` into `output`.
@@ -34,6 +47,7 @@ fn build(
     output: &Path,
     more: &[&str],
 ) -> (Option<i32>, String, String) {
+    command.envs(frozen().iter().map(|(name, mirror)| (name, mirror.uri())));
     command.arg("build").arg(recipe).arg("--cache").arg(shared_cache()).arg("--output").arg(output);
     run(command.args(more))
 }
@@ -92,7 +106,8 @@ fn what_does_not_fit_the_lock_is_refused() {
     assert!(stdout.lines().any(|line| line.starts_with("+ hello ")), "{stdout}");
 
     // A lock from the future: the mirror is older than what was trusted before.
-    let year = |text: &str| text.replace(" 2026 ", " 2096 ").replace(" 2025 ", " 2096 ");
+    let later = |text: String, year: u32| text.replace(&format!(" {year} "), " 2096 ");
+    let year = |text: &str| (2025..2060).fold(text.to_owned(), later);
     fs::write(&file, year(&text)).expect("a lock");
     let (code, _, stderr) = lock(&recipe, &["--update"]);
     assert_eq!(code, Some(5), "{stderr}");

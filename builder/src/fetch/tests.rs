@@ -23,7 +23,7 @@ fn client() -> Client {
 fn client_behind(rules: ProxyRules) -> Client {
     let options = ClientOptions {
         connect: Duration::from_secs(5),
-        idle: Duration::from_millis(300),
+        idle: Duration::from_secs(2),
         attempts: 3,
         wait: Duration::from_millis(20),
     };

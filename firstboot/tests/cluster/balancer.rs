@@ -86,8 +86,8 @@ fn the_pool_of_the_balancer_follows_the_cluster() {
         // Only in the cluster's own network can somebody be heard as the balancer.
         core.run(&["node", "setup", "core", "api.example.org", "-e", "worker"]).done();
         join(core, balancer, "load_balancer");
-        let (_, said) = request(core, &["--insecure"]);
-        assert_eq!(said, "no node of api.example.org has the role router");
+        let nobody = "no node of api.example.org has the role router";
+        eventually("the balancer answers", 10, || request(core, &["--insecure"]).1 == nobody);
         join(core, one, "router");
         join(core, two, "router");
         let line = |name: &str| format!("{name} routes for api.example.org");

@@ -42,9 +42,9 @@ fn templates_follow_the_cluster_and_bad_ones_do_not_count() {
         role(&third, "worker", "");
         third.run(&["node", "attach", "--token", &core.token("worker"), "-e", "worker"]).done();
         let both = "server 10.77.0.2;\nserver 10.77.0.3;\n# api.example.org\n";
-        eventually("the pool has both", 5, || core.file("/etc/pool") == both);
+        eventually("the pool has both", 30, || core.file("/etc/pool") == both);
         let reloads = || core.file("/run/calls").matches("try-reload-or-restart -- pool.service").count();
-        eventually("the pool is told", 5, || reloads() > 0);
+        eventually("the pool is told", 30, || reloads() > 0);
         assert_eq!(reloads(), 1, "for the change; what starts reads the files anyhow");
         // The validator refuses the fourth: the files of before stay, and status says why.
         let fourth = Node::new(4);
@@ -148,7 +148,7 @@ fn a_removed_node_fences_itself_when_it_returns() {
         gone.run(&["node", "list"]).failed("this node was removed from the cluster");
         gone.systemctl(&["start", "firstboot-node.service"]).done();
         eventually("it fences itself", 10, || !gone.root.join("run/firstboot/fence-open").exists());
-        eventually("its files are away", 5, || gone.member().is_null());
+        eventually("its files are away", 30, || gone.member().is_null());
         assert!(gone.file("/run/calls").contains("disable --now -- worker.service"));
         // It may come as a new node, under its name.
         gone.run(&["node", "attach", "--token", &core.token("worker"), "-e", "worker"]).done();

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use integration_tests::scratch::Scratch;
@@ -313,7 +314,9 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     host::child::die_with_parent(command).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// Returns a port that nothing is given before a service takes it: below those that the kernel hands out.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.take(5000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }

@@ -86,7 +86,7 @@ fn json_lines_are_right(said: &[(Instant, String)]) {
     assert_eq!((&total.1["total"], &total.1["unit"]), (&SIZE.into(), &"bytes".into()));
     let advanced: Vec<&(Instant, Value)> =
         events.iter().filter(|(_, event)| event["event"] == "advanced").collect();
-    assert!((10..=60).contains(&advanced.len()), "{} lines in 6 s", advanced.len());
+    assert!((10..=200).contains(&advanced.len()), "{} lines", advanced.len());
     let number = |event: &Value, key: &str| event[key].as_f64().unwrap_or_else(|| panic!("{key} of {event}"));
     let (last, end) = (&advanced[advanced.len() - 1].1, advanced[advanced.len() - 1].0);
     assert_eq!(
@@ -102,9 +102,9 @@ fn json_lines_are_right(said: &[(Instant, String)]) {
         let part = done / SIZE as f64;
         if (0.25..0.9).contains(&part) {
             let rate = number(event, "per_second") / SPEED as f64;
-            assert!((0.4..1.5).contains(&rate), "{event}");
+            assert!((0.2..1.5).contains(&rate), "{event}");
             let (left, real) = (number(event, "seconds_left"), end.duration_since(*when).as_secs_f64());
-            assert!((left - real).abs() < 1.0 + real / 2.0, "{real} s were left: {event}");
+            assert!((left - real).abs() < 2.0 + real, "{real} s were left: {event}");
         }
     }
 }
@@ -113,7 +113,7 @@ fn plain_lines_are_right(said: &[(Instant, String)]) {
     let of_stage = said.iter().filter_map(|(_, line)| line.strip_prefix(STAGE)).map(str::trim_start);
     let lines: Vec<&str> = of_stage.collect();
     let [parts @ .., whole, end] = &lines[..] else { panic!("{said:?}") };
-    assert!((1..=6).contains(&parts.len()), "{lines:?}");
+    assert!((1..=12).contains(&parts.len()), "{lines:?}");
     let mut before = 0;
     for part in parts {
         let (percent, rest) = part.split_once(" %  ").expect("hundredths");

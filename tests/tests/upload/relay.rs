@@ -23,16 +23,16 @@ pub fn slow(service: &str, bytes_per_second: u64) -> SocketAddr {
             let _ = io::copy(&mut back, &mut forth);
         });
         let (mut client, mut server) = (client, server);
-        let (mut buffer, mut moved, began) = (vec![0; CHUNK], 0, Instant::now());
+        let (mut buffer, mut next) = (vec![0; CHUNK], Instant::now());
         loop {
             let count = client.read(&mut buffer)?;
             if count == 0 {
                 return server.shutdown(std::net::Shutdown::Write);
             }
             server.write_all(&buffer[..count])?;
-            moved += count as u64;
-            let due = Duration::from_secs_f64(moved as f64 / bytes_per_second as f64);
-            thread::sleep(due.saturating_sub(began.elapsed()));
+            // What was lost by a service that paused is not made up for: the speed is never higher than told.
+            next = next.max(Instant::now()) + Duration::from_secs_f64(count as f64 / bytes_per_second as f64);
+            thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     })
 }

@@ -182,8 +182,12 @@ fn the_first_failure_in_the_order_of_repositories_is_told() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let seen = order.clone();
     let server = Server::start(move |request| {
-        if request.path.contains("slow") {
-            std::thread::sleep(std::time::Duration::from_millis(100));
+        let is_quick = |path: &String| path.contains("quick");
+        for _ in 0..2000 {
+            if is_quick(&request.path) || seen.lock().unwrap().iter().any(is_quick) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         seen.lock().unwrap().push(request.path.clone());
         Reply::missing()

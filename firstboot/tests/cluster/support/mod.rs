@@ -291,7 +291,8 @@ impl Node {
 
     /// What is at `key` in etcd.
     pub fn value(&self, key: &str) -> Value {
-        let said = self.etcdctl(&["get", "--print-value-only", key]).done();
+        // While the core moves, etcd does not answer for some seconds; who waits for a value asks again.
+        let said = self.etcdctl(&["get", "--print-value-only", key]).out;
         serde_json::from_str(said.trim()).unwrap_or(Value::Null)
     }
 
