@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    const KEY: &str = "x\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n";
+    const KEY: &str = "x\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE\n";
 
     #[test]
     fn all_is_found_and_what_the_recipe_allows_is_not() {
@@ -143,7 +143,10 @@ mod tests {
             "found",
             &[
                 ("root/.ssh/id_ed25519", KEY),
-                ("srv/deep/er/key.pem", "-----BEGIN RSA PRIVATE KEY-----\n"),
+                (
+                    "srv/deep/er/key.pem",
+                    "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7secretbytes0123456789\n",
+                ),
                 ("usr/local/etc/key", KEY),
                 ("usr/share/doc/key", KEY),
                 ("etc/motd", "hello\n"),

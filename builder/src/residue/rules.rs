@@ -86,9 +86,8 @@ fn by_path(path: &[u8], content: &[u8]) -> Option<&'static str> {
 
 fn by_content(content: &[u8]) -> Option<&'static str> {
     let is_text = !content.contains(&0);
-    // Programs that read keys, and firstboot is one, say how they begin; in them, and in databases, the key itself has to follow.
     let is_key = |rest: &[u8]| {
-        KEYS.iter().any(|key| rest.strip_prefix(*key).is_some_and(|body| is_text || has_body(body)))
+        KEYS.iter().any(|key| rest.strip_prefix(*key).is_some_and(|after| has_body(after, is_text)))
     };
     if places(content, BEGIN).any(|at| is_key(&content[at + BEGIN.len()..])) {
         return Some("a private key");
@@ -103,12 +102,31 @@ fn by_content(content: &[u8]) -> Option<&'static str> {
     TOKENS.iter().find(|(begins, length, _)| has_token(content, begins, *length)).map(|(.., what)| *what)
 }
 
-/// Tells whether a key's first line is followed by what it consists of: a line of base64, or the headers before it.
-fn has_body(after: &[u8]) -> bool {
-    let Some(body) = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n")) else { return false };
+/// Tells whether a key's first line is followed by what it consists of: a line of base64, or the headers before it. Who reads
+/// keys, as firstboot does, or tells kinds of files apart, says how keys begin and holds none.
+fn has_body(after: &[u8], is_text: bool) -> bool {
+    let body = if is_text {
+        Some(without_filler(after))
+    } else {
+        after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"))
+    };
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    HEADERS.iter().any(|header| body.starts_with(header))
-        || body.iter().take_while(|byte| is_base64(byte)).count() >= BASE64
+    body.is_some_and(|body| {
+        HEADERS.iter().any(|header| body.starts_with(header))
+            || body.iter().take_while(|byte| is_base64(byte)).count() >= BASE64
+    })
+}
+
+/// Takes away what texts have between the lines of a key: ends of lines, also as JSON and programs spell them, indents, quotes
+/// and marks of comments.
+fn without_filler(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = match text {
+            [b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'#', rest @ ..] => rest,
+            [b'\\', b'n' | b'r' | b't' | b'\\' | b'\n', rest @ ..] => rest,
+            _ => return text,
+        };
+    }
 }
 
 fn has_token(content: &[u8], begins: &[u8], length: usize) -> bool {
@@ -152,9 +170,34 @@ mod tests {
             ("etc/a.conf", "XAKIAIOSFODNN7EXAMPLE\n", None),
             ("etc/a.conf", "glpat-abc\n", None),
             ("etc/a.conf", "-----BEGIN CERTIFICATE-----\n", None),
-            ("etc/a.conf", "# -----BEGIN EC PRIVATE KEY-----\n", Some("a private key")),
+            (
+                "etc/magic.xml",
+                "<mime magic=\"-----BEGIN PGP PRIVATE KEY BLOCK-----\" priority=\"50\" />\n",
+                None,
+            ),
+            ("etc/a.conf", "# -----BEGIN EC PRIVATE KEY-----\n", None),
         ] {
             assert_eq!(judge(path.as_bytes(), content.as_bytes()), expected, "{path}: {content}");
+        }
+    }
+
+    #[test]
+    fn keys_are_found_however_a_text_holds_them() {
+        const LINE: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE";
+        for text in [
+            format!("-----BEGIN PRIVATE KEY-----\n{LINE}\n"),
+            format!("-----BEGIN PRIVATE KEY-----\r\n{LINE}\r\n"),
+            format!("key: |\n  -----BEGIN PRIVATE KEY-----\n  {LINE}\n"),
+            format!("{{\"key\": \"-----BEGIN PRIVATE KEY-----\\n{LINE}\\n\"}}"),
+            format!("KEY='-----BEGIN PRIVATE KEY-----\\\n{LINE}'"),
+            format!("lines = [\"-----BEGIN RSA PRIVATE KEY-----\", \"{LINE}\"]"),
+            format!("# -----BEGIN EC PRIVATE KEY-----\n# {LINE}\n"),
+            format!("-----BEGIN PRIVATE KEY-----{LINE}-----END"),
+            format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{LINE}\n"),
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n".to_owned(),
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n".to_owned(),
+        ] {
+            assert_eq!(judge(b"etc/a.conf", text.as_bytes()), Some("a private key"), "{text}");
         }
     }
 
