@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use super::sending::digests_of;
 use super::{Digests, Interrupt, Journal, Kind, UploadError};
 use crate::image::Image;
 use crate::progress::{Reporter, Stage, Unit, format_bytes};
+use crate::store::{hash_range, hash_zeroes};
 
 /// Bytes that are read at once.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -67,6 +69,8 @@ pub struct SourceImage {
     pub virtual_size: u64,
     /// SHA-256 as hexadecimal digits.
     pub sha256: String,
+    /// Whether this run took the digest from the file; a manifest and a journal are only believed.
+    pub hashed: bool,
     /// Its manifest, if it lies beside it and names it.
     pub manifest: Option<Value>,
     pub(super) file: File,
@@ -86,11 +90,13 @@ impl SourceImage {
         let manifest = manifest(path, stamp);
         let known = manifest.as_ref().and_then(|manifest| digest_in(manifest, path, stamp));
         let known = known.or_else(|| journal.digest(stamp));
+        let hashed = known.is_none();
         let sha256 = match known {
             Some(known) => known,
             None => hash(&file, path, stamp.size, reporter)?,
         };
-        let image = Self { path: path.to_owned(), stamp, format, virtual_size, sha256, manifest, file };
+        let image =
+            Self { path: path.to_owned(), stamp, format, virtual_size, sha256, hashed, manifest, file };
         image.check_unchanged()?;
         Ok(image)
     }
@@ -188,18 +194,42 @@ fn digest_in(manifest: &Value, path: &Path, stamp: Stamp) -> Option<String> {
     whole.then(|| digest.to_ascii_lowercase())
 }
 
+/// Takes the digest of the first `size` bytes; holes are not read.
 fn hash(file: &File, path: &Path, size: u64, reporter: &dyn Reporter) -> Result<String, UploadError> {
     let stage = Stage::start(reporter, "hash the image");
     stage.total(size, Unit::Bytes);
     let mut hasher = Sha256::new();
-    each_chunk(file, size, |chunk| {
-        hasher.update(&chunk);
-        stage.advance(chunk.len() as u64);
-        true
-    })
-    .map_err(|error| unreadable(path, &error))?;
+    let hashed = host::sparse::data_ranges(file, size).and_then(|ranges| {
+        let mut at = 0;
+        for range in ranges.into_iter().chain([size..size]) {
+            for (from, length) in parts(at..range.start) {
+                hash_zeroes(&mut hasher, length);
+                stage.advance(length);
+                at = from + length;
+            }
+            for (from, length) in parts(range.clone()) {
+                hash_range(&mut hasher, file, from, length)?;
+                stage.advance(length);
+                at = from + length;
+            }
+        }
+        Ok(())
+    });
+    hashed.map_err(|error| unreadable(path, &error))?;
     stage.finish(format_bytes(size));
     Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// Cuts a range into pieces (where they begin, how long they are) after each of which progress can be told.
+fn parts(range: Range<u64>) -> impl Iterator<Item = (u64, u64)> {
+    const STEP: u64 = 16 << 20;
+    let end = range.end;
+    let mut from = range.start;
+    std::iter::from_fn(move || {
+        let length = end.saturating_sub(from).min(STEP);
+        from += length;
+        (length > 0).then(|| (from - length, length))
+    })
 }
 
 /// Hands the first `size` bytes of `file` to `take`, until it says no; returns whether it never did.

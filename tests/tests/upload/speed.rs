@@ -57,8 +57,12 @@ fn glance_is_filled_as_quickly_as_by_curl() {
         let command = put(&cloud, &image, &["--cloud", "demo", "--name", &format!("round {round}")]);
         let mut command = measured(&command, &memory);
         let began = Instant::now();
-        let receipt = receipt(&command.output().expect("it runs"));
+        let output = command.output().expect("it runs");
         ours.push(began.elapsed().as_secs_f64());
+        if round + 1 == rounds {
+            println!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        let receipt = receipt(&output);
         assert_eq!((&receipt["sha256"], &receipt["bytes_sent"]), (&sum.into(), &bytes.into()));
         let used = std::fs::read_to_string(&memory).expect("read");
         most = most.max(used.trim().parse::<u64>().expect("a number") / 1024);

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -12,6 +13,9 @@ use super::free::FreeSpace;
 use crate::image::Image;
 use crate::upload::source::hexadecimal;
 use crate::upload::{Format, Interrupt, SourceImage, UploadError};
+
+/// Blocks that wait for the digest of the whole.
+const QUEUE: usize = 16;
 
 /// A block that is to be sent.
 #[derive(Debug, Clone)]
@@ -51,40 +55,73 @@ pub(super) fn read(
     let free = if send_free { FreeSpace::default() } else { FreeSpace::of(&disk) };
     let zero = Bytes::from(vec![0; BLOCK]);
     let zero_digest: [u8; 32] = Sha256::digest(&zero).into();
-    let (mut whole, mut linear, mut count) = (Sha256::new(), Sha256::new(), 0);
+    let (mut linear, mut count) = (Sha256::new(), 0);
     let mut data = Data { disk: &disk, image, next: Some(0..0) };
-    for index in 0..u32::try_from(disk.size().div_ceil(BLOCK as u64)).unwrap_or(u32::MAX) {
-        interrupt.check()?;
-        let start = u64::from(index) * BLOCK as u64;
-        let range = start..(start + BLOCK as u64).min(disk.size());
-        let bytes =
-            data.read(&range)?.filter(|bytes| bytes[..] != zero[..]).map_or(zero.clone(), Bytes::from);
-        if image.format == Format::Raw {
-            whole.update(&bytes[..usize::try_from(range.end - range.start).unwrap_or(BLOCK)]);
-        }
-        let is_zero = bytes.as_ptr() == zero.as_ptr();
-        if is_zero && free.covers(&range) {
-            if !give(None) {
+    // The digest of the file is taken beside those of the blocks, on a processor of its own.
+    let sha256 = thread::scope(|scope| {
+        let whole = (image.format == Format::Raw && !image.hashed).then(|| Whole::start(scope));
+        for index in 0..u32::try_from(disk.size().div_ceil(BLOCK as u64)).unwrap_or(u32::MAX) {
+            interrupt.check()?;
+            let start = u64::from(index) * BLOCK as u64;
+            let range = start..(start + BLOCK as u64).min(disk.size());
+            let bytes =
+                data.read(&range)?.filter(|bytes| bytes[..] != zero[..]).map_or(zero.clone(), Bytes::from);
+            if let Some(whole) = &whole {
+                whole.add(bytes.slice(..usize::try_from(range.end - range.start).unwrap_or(BLOCK)));
+            }
+            let is_zero = bytes.as_ptr() == zero.as_ptr();
+            if is_zero && free.covers(&range) {
+                if !give(None) {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let digest = if is_zero { zero_digest } else { Sha256::digest(&bytes).into() };
+            linear.update(digest);
+            count += 1;
+            let spared = known(index) == Some(digest);
+            let next = (!spared).then_some(Block { index, data: bytes, digest });
+            if !spared && tickets.recv().is_err() || !give(next) {
                 return Ok(None);
             }
-            continue;
         }
-        let digest = if is_zero { zero_digest } else { Sha256::digest(&bytes).into() };
-        linear.update(digest);
-        count += 1;
-        let spared = known(index) == Some(digest);
-        let next = (!spared).then_some(Block { index, data: bytes, digest });
-        if !spared && tickets.recv().is_err() || !give(next) {
-            return Ok(None);
-        }
-    }
-    let sha256 = match image.format {
-        Format::Raw => hexadecimal(&whole.finalize()),
-        // What the file is, is not what the disk is.
-        Format::Qcow2 => image.digests(interrupt)?.sha256,
-    };
+        Ok(Some(match whole {
+            Some(whole) => whole.finish(),
+            None if image.hashed => image.sha256.clone(),
+            // What the file is, is not what the disk is.
+            None => image.digests(interrupt)?.sha256,
+        }))
+    })?;
+    let Some(sha256) = sha256 else { return Ok(None) };
     image.check_unchanged()?;
     Ok(Some(Summary { sha256, linear: linear.finalize().into(), count }))
+}
+
+/// The digest of the whole file, taken by a thread of its own.
+struct Whole<'scope> {
+    queue: SyncSender<Bytes>,
+    thread: ScopedJoinHandle<'scope, Sha256>,
+}
+
+impl<'scope> Whole<'scope> {
+    fn start(scope: &'scope Scope<'scope, '_>) -> Self {
+        let (queue, pieces) = sync_channel::<Bytes>(QUEUE);
+        let thread = scope.spawn(move || {
+            pieces.into_iter().fold(Sha256::new(), |hasher, piece| hasher.chain_update(&piece))
+        });
+        Self { queue, thread }
+    }
+
+    fn add(&self, piece: Bytes) {
+        // It listens until the queue is closed.
+        let _ = self.queue.send(piece);
+    }
+
+    fn finish(self) -> String {
+        drop(self.queue);
+        let hasher = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        hexadecimal(&hasher.finalize())
+    }
 }
 
 /// The disk's bytes, holes left alone.

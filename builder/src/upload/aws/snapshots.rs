@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_ebs::types::{ChecksumAggregationMethod, ChecksumAlgorithm, Tag as EbsTag};
+use aws_sdk_ebs::types::{ChecksumAggregationMethod, ChecksumAlgorithm, Status, Tag as EbsTag};
 use aws_sdk_ec2::types::{Filter, Snapshot, SnapshotState};
 use contract::encoding::encode_base64;
 
@@ -29,8 +29,11 @@ pub(super) struct Wanted<'a> {
     pub(super) tags: &'a [(String, String)],
 }
 
-/// Begins a snapshot, or finds the one that the same token began.
-pub(super) fn start(connection: &Connection, wanted: &Wanted<'_>) -> Result<String, UploadError> {
+/// Begins a snapshot, or finds the one that the same token began; its id and its state.
+pub(super) fn start(
+    connection: &Connection,
+    wanted: &Wanted<'_>,
+) -> Result<(String, Option<Status>), UploadError> {
     let doing = "beginning the snapshot";
     let tags: Vec<EbsTag> =
         wanted.tags.iter().map(|(key, value)| EbsTag::builder().key(key).value(value).build()).collect();
@@ -50,7 +53,8 @@ pub(super) fn start(connection: &Connection, wanted: &Wanted<'_>) -> Result<Stri
         let why = format!("it asks for blocks of {:?} bytes, not {BLOCK}", started.block_size());
         return Err(UploadError::new(Kind::Refused, doing, why, "check the endpoint; use a newer version"));
     }
-    started.snapshot_id().map(str::to_owned).ok_or_else(|| {
+    let status = started.status().cloned();
+    started.snapshot_id().map(|id| (id.to_owned(), status)).ok_or_else(|| {
         UploadError::new(Kind::Refused, doing, "the answer names no snapshot", "check the endpoint")
     })
 }

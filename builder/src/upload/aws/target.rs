@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_sdk_ebs::types::Status;
 use aws_sdk_ec2::types::{Image, ImageState, Snapshot, SnapshotState};
 use serde_json::{Value, json};
 
@@ -32,6 +33,8 @@ pub struct Aws {
     size: u64,
     /// Snapshots that this run knows, by upload: AWS may need a while to find them by their tags.
     known: BTreeMap<String, String>,
+    /// The upload whose snapshot was begun just now: it need not be looked for.
+    fresh: Option<String>,
 }
 
 impl Aws {
@@ -47,7 +50,7 @@ impl Aws {
         patience: Arc<Patience>,
     ) -> Result<Self, UploadError> {
         let connection = Connection::new(&access, &settings.copies, patience)?;
-        Ok(Self { connection, access, facts, settings, image, size: 0, known: BTreeMap::new() })
+        Ok(Self { connection, access, facts, settings, image, size: 0, known: BTreeMap::new(), fresh: None })
     }
 
     fn regions(&self) -> Vec<&str> {
@@ -222,7 +225,7 @@ impl Target for Aws {
             description: &calls::description(&self.settings, &self.facts),
             tags: &calls::tags(&self.settings, &plan.hash, id),
         };
-        let snapshot = match snapshots::start(&self.connection, &wanted) {
+        let (snapshot, status) = match snapshots::start(&self.connection, &wanted) {
             // The token began another snapshot.
             Err(error) if error.kind == Kind::Conflict => return Ok(Creation::IdUsedUp),
             other => other?,
@@ -231,8 +234,14 @@ impl Target for Aws {
         Record::open(Record::path(&self.image, id), &snapshot)?;
         self.known.insert(id.to_owned(), snapshot.clone());
         let fresh = Snapshot::builder().snapshot_id(&snapshot).state(SnapshotState::Pending).build();
-        let object =
-            self.object(id, Some(&snapshots::show(&self.connection, &snapshot)?.unwrap_or(fresh)), None);
+        // One that an earlier run began with the same token may have come further.
+        let shown = if status == Some(Status::Pending) {
+            self.fresh = Some(id.to_owned());
+            None
+        } else {
+            snapshots::show(&self.connection, &snapshot)?
+        };
+        let object = self.object(id, Some(&shown.unwrap_or(fresh)), None);
         object.map(Creation::Made).ok_or_else(|| {
             UploadError::new(
                 Kind::NotFound,
@@ -244,7 +253,11 @@ impl Target for Aws {
     }
 
     fn send(&mut self, image: &SourceImage, id: &str, told: &dyn Fn(Told)) -> Result<Digests, UploadError> {
-        let snapshot = self.snapshot(id)?.and_then(|snapshot| snapshot.snapshot_id().map(str::to_owned));
+        let begun = self.fresh.take().filter(|fresh| fresh == id).and_then(|_| self.known.get(id).cloned());
+        let snapshot = match begun {
+            Some(begun) => Some(begun),
+            None => self.snapshot(id)?.and_then(|snapshot| snapshot.snapshot_id().map(str::to_owned)),
+        };
         let snapshot = snapshot.ok_or_else(|| {
             let why = "its snapshot is gone";
             UploadError::new(Kind::NotFound, format!("sending upload {id}"), why, "run the same again")

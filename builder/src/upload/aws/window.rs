@@ -7,11 +7,11 @@
 use std::time::{Duration, Instant};
 
 /// Where it begins.
-const FIRST: f64 = 8.0;
+const FIRST: f64 = 32.0;
 /// What is always allowed.
 const LEAST: f64 = 2.0;
-/// The most: with 512 KiB each this is 64 MiB of memory, twice that with TLS, and 1000 blocks a second (AWS's limit for a snapshot) at 128 ms.
-const MOST: f64 = 128.0;
+/// The most: with 512 KiB each this is 96 MiB of memory, and 1000 blocks a second (AWS's limit for a snapshot) at 192 ms.
+const MOST: f64 = 192.0;
 /// A block may take so many times as long as the quickest before the way counts as full.
 const FULL: u32 = 2;
 
@@ -65,19 +65,19 @@ mod tests {
         for _ in 0..1000 {
             window.came(Duration::from_millis(100));
         }
-        assert_eq!(window.size(), 128);
+        assert_eq!(window.size(), 192);
         let mut narrow = Window::new();
         narrow.came(Duration::from_millis(1));
         for _ in 0..1000 {
             narrow.came(Duration::from_millis(3));
         }
-        assert_eq!(narrow.size(), 9);
+        assert_eq!(narrow.size(), 33);
     }
 
     #[test]
     fn a_crowd_that_is_refused_halves_it_once() {
         let (mut window, now) = (Window::new(), Instant::now());
-        for _ in 0..92 {
+        for _ in 0..68 {
             window.came(Duration::from_millis(100));
         }
         for after in 0..50 {
