@@ -201,7 +201,7 @@ fn hash(file: &File, path: &Path, size: u64, reporter: &dyn Reporter) -> Result<
     let mut hasher = Sha256::new();
     let hashed = host::sparse::data_ranges(file, size).and_then(|ranges| {
         let mut at = 0;
-        for range in ranges.into_iter().chain([size..size]) {
+        for range in ranges.into_iter().chain(std::iter::once(size..size)) {
             for (from, length) in parts(at..range.start) {
                 hash_zeroes(&mut hasher, length);
                 stage.advance(length);
