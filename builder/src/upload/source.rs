@@ -14,7 +14,6 @@ use super::sending::digests_of;
 use super::{Digests, Interrupt, Journal, Kind, UploadError};
 use crate::image::Image;
 use crate::progress::{Reporter, Stage, Unit, format_bytes};
-use crate::store::{hash_range, hash_zeroes};
 
 /// Bytes that are read at once.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -198,38 +197,32 @@ fn digest_in(manifest: &Value, path: &Path, stamp: Stamp) -> Option<String> {
 fn hash(file: &File, path: &Path, size: u64, reporter: &dyn Reporter) -> Result<String, UploadError> {
     let stage = Stage::start(reporter, "hash the image");
     stage.total(size, Unit::Bytes);
-    let mut hasher = Sha256::new();
-    let hashed = host::sparse::data_ranges(file, size).and_then(|ranges| {
-        let mut at = 0;
-        for range in ranges.into_iter().chain(std::iter::once(size..size)) {
-            for (from, length) in parts(at..range.start) {
-                hash_zeroes(&mut hasher, length);
-                stage.advance(length);
-                at = from + length;
+    let (mut hasher, mut buffer, zeroes) = (Sha256::new(), vec![0; CHUNK], vec![0; CHUNK]);
+    let mut add = |range: Range<u64>, is_hole: bool| -> io::Result<()> {
+        for at in range.clone().step_by(CHUNK) {
+            let length = usize::try_from(range.end - at).unwrap_or(CHUNK).min(CHUNK);
+            if is_hole {
+                hasher.update(&zeroes[..length]);
+            } else {
+                file.read_exact_at(&mut buffer[..length], at)?;
+                hasher.update(&buffer[..length]);
             }
-            for (from, length) in parts(range.clone()) {
-                hash_range(&mut hasher, file, from, length)?;
-                stage.advance(length);
-                at = from + length;
-            }
+            stage.advance(length as u64);
         }
         Ok(())
+    };
+    let hashed = host::sparse::data_ranges(file, size).and_then(|ranges| {
+        let mut end = 0;
+        for range in ranges {
+            add(end..range.start, true)?;
+            end = range.end;
+            add(range, false)?;
+        }
+        add(end..size, true)
     });
     hashed.map_err(|error| unreadable(path, &error))?;
     stage.finish(format_bytes(size));
     Ok(hexadecimal(&hasher.finalize()))
-}
-
-/// Cuts a range into pieces (where they begin, how long they are) after each of which progress can be told.
-fn parts(range: Range<u64>) -> impl Iterator<Item = (u64, u64)> {
-    const STEP: u64 = 16 << 20;
-    let end = range.end;
-    let mut from = range.start;
-    std::iter::from_fn(move || {
-        let length = end.saturating_sub(from).min(STEP);
-        from += length;
-        (length > 0).then(|| (from - length, length))
-    })
 }
 
 /// Hands the first `size` bytes of `file` to `take`, until it says no; returns whether it never did.

@@ -46,9 +46,10 @@ impl Kernel {
         fs::create_dir(&added).expect("a folder");
         fs::copy(from.join("init.sh"), added.join("init")).expect("copied");
         fs::copy(from.join("run.sh"), added.join("run.sh")).expect("copied");
-        // Of several archives, one after the other, the kernel takes the later file.
+        // Of several archives, one after the other, the kernel takes the later file. Each begins at a multiple of four.
         let script = format!(
-            "cd '{0}' && chmod 0755 added/init && (cd added && find . | cpio --quiet -o -H newc) >> initrd.img",
+            "cd '{0}' && chmod 0755 added/init && truncate --size=%4 initrd.img && \
+             (cd added && find . | cpio --quiet -o -H newc) >> initrd.img",
             text(scratch.path())
         );
         witness("sh", &["-ec", &script]);
