@@ -66,6 +66,11 @@ pub fn sync_filesystem(file: &File) -> io::Result<()> {
     Ok(nix::unistd::syncfs(file)?)
 }
 
+/// Writes back everything of all filesystems, as `sync(2)`.
+pub fn sync_filesystems() {
+    nix::unistd::sync();
+}
+
 /// Locks an open file or folder for as long as it is open; false when another process holds it.
 ///
 /// # Errors

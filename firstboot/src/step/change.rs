@@ -181,6 +181,11 @@ impl Change {
         }
     }
 
+    /// Tells whether it runs a command that somebody wrote.
+    pub fn is_command(&self) -> bool {
+        matches!(self, Self::Command { runs: true, .. })
+    }
+
     /// Makes a change of a deed.
     pub fn deed(deed: impl Deed + 'static) -> Self {
         Self::Deed(Rc::new(deed))

@@ -12,7 +12,12 @@ eval "$(sed -n '/^answer()/p; /^ask()/p; /^manifest()/,/^}/p' /usr/local/sbin/pr
 answer begin; echo "exit 0"
 ask early firstboot run --stage early
 # Debian's units make this key between the two; a short one takes less time, and firstboot leaves it alone as well.
-[ -e /etc/ssh/ssh_host_rsa_key ] || ssh-keygen -q -t rsa -b 1024 -N '' -f /etc/ssh/ssh_host_rsa_key
+# ssh-keygen does not sync, so a cut may leave one that is empty.
+if [ ! -s /etc/ssh/ssh_host_rsa_key ]; then
+    rm -f /etc/ssh/ssh_host_rsa_key /etc/ssh/ssh_host_rsa_key.pub
+    ssh-keygen -q -t rsa -b 1024 -N '' -f /etc/ssh/ssh_host_rsa_key
+    sync
+fi
 ask final firstboot run --stage final
 answer status; firstboot status --json; echo "exit $?"
 ask hostname hostname
