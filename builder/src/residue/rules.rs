@@ -45,6 +45,8 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const HEADERS: [&[u8]; 3] = [b"Proc-Type: ", b"Version: ", b"Comment: "];
 /// Letters of base64 that no word is made of by chance.
 const BASE64: usize = 24;
+/// Within so many bytes of a text the body follows: a line of it, and what stands before.
+const NEAR: usize = 128;
 
 /// A token that is known by how it begins, and how many letters and digits follow at least.
 const TOKENS: [(&[u8], usize, &str); 8] = [
@@ -103,30 +105,20 @@ fn by_content(content: &[u8]) -> Option<&'static str> {
 }
 
 /// Tells whether a key's first line is followed by what it consists of: a line of base64, or the headers before it. Who reads
-/// keys, as firstboot does, or tells kinds of files apart, says how keys begin and holds none.
+/// keys, as firstboot does, or tells kinds of files apart, says how keys begin and holds none. In a text it need not follow at
+/// once: indents, quotes, marks of comments and ends of lines, however they are spelt, may stand between.
 fn has_body(after: &[u8], is_text: bool) -> bool {
-    let body = if is_text {
-        Some(without_filler(after))
-    } else {
-        after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"))
-    };
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    if is_text {
+        let near = &after[..after.len().min(NEAR)];
+        return near.split(|byte| !is_base64(byte)).any(|run| run.len() >= BASE64)
+            || HEADERS.iter().any(|header| near.windows(header.len()).any(|part| part == *header));
+    }
+    let body = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"));
     body.is_some_and(|body| {
         HEADERS.iter().any(|header| body.starts_with(header))
             || body.iter().take_while(|byte| is_base64(byte)).count() >= BASE64
     })
-}
-
-/// Takes away what texts have between the lines of a key: ends of lines, also as JSON and programs spell them, indents, quotes
-/// and marks of comments.
-fn without_filler(mut text: &[u8]) -> &[u8] {
-    loop {
-        text = match text {
-            [b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'#', rest @ ..] => rest,
-            [b'\\', b'n' | b'r' | b't' | b'\\' | b'\n', rest @ ..] => rest,
-            _ => return text,
-        };
-    }
 }
 
 fn has_token(content: &[u8], begins: &[u8], length: usize) -> bool {
@@ -193,6 +185,9 @@ mod tests {
             format!("lines = [\"-----BEGIN RSA PRIVATE KEY-----\", \"{LINE}\"]"),
             format!("# -----BEGIN EC PRIVATE KEY-----\n# {LINE}\n"),
             format!("-----BEGIN PRIVATE KEY-----{LINE}-----END"),
+            format!("String key = \"-----BEGIN PRIVATE KEY-----\\n\" +\n    \"{LINE}\\n\";"),
+            format!("// -----BEGIN PRIVATE KEY-----\n// {LINE}\n"),
+            format!("keys:\n - -----BEGIN PRIVATE KEY-----\n - {LINE}\n"),
             format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{LINE}\n"),
             "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n".to_owned(),
             "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n".to_owned(),

@@ -131,11 +131,7 @@ impl Units<'_> {
             if self.tree.is_symlink(&path)? && last_component(&self.tree.read_link(&path)?) != name {
                 return Ok(None);
             }
-            let text = match self.tree.read_bounded(&path, LONGEST) {
-                Err(error) if error.kind() == io::ErrorKind::IsADirectory => continue,
-                other => other?,
-            };
-            let Some(text) = text else { continue };
+            let Some(text) = self.text(&path)? else { continue };
             if text.is_empty() {
                 return Ok(None);
             }
@@ -147,11 +143,21 @@ impl Units<'_> {
         Ok(None)
     }
 
+    /// Reads a file; none if there is none, or something else has its name.
+    fn text(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        match self.tree.read_bounded(path, LONGEST) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+            other => {
+                other.map_err(|error| io::Error::new(error.kind(), format!("reading '{path}': {error}")))
+            }
+        }
+    }
+
     fn add_drop_ins(&self, name: &str, install: &mut Install) -> io::Result<()> {
         for folder in FOLDERS {
             let folder = format!("{folder}/{name}.d");
             for part in self.tree.list_folder(&folder)?.iter().filter(|part| part.ends_with(".conf")) {
-                if let Some(text) = self.tree.read_bounded(&format!("{folder}/{part}"), LONGEST)? {
+                if let Some(text) = self.text(&format!("{folder}/{part}"))? {
                     install.add(&text);
                 }
             }

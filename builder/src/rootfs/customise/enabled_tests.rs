@@ -27,6 +27,11 @@ fn link(root: &Path, path: &str, target: &str) {
     symlink(target, path).unwrap();
 }
 
+/// Links a unit of a package as `systemctl enable` does.
+fn wanted(root: &Path, name: &str) {
+    link(root, &format!("{ETC}/multi-user.target.wants/{name}"), &format!("/usr/lib/systemd/system/{name}"));
+}
+
 /// Returns what systemctl tells of the tree, without what stands behind each name.
 fn told(root: &Path) -> BTreeSet<String> {
     let output = Command::new("systemctl")
@@ -46,11 +51,7 @@ fn tree(root: &Path) {
     for name in ["plain", "off", "masked", "elsewhere", "required", "upheld"] {
         unit(root, &format!("{LIB}/{name}.service"), WANTED);
     }
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/plain.service"),
-        "/usr/lib/systemd/system/plain.service",
-    );
+    wanted(root, "plain.service");
     link(root, &format!("{ETC}/multi-user.target.wants/required.d"), "/usr");
     link(root, &format!("{ETC}/multi-user.target.wants/nowhere"), "/");
     link(
@@ -60,18 +61,10 @@ fn tree(root: &Path) {
     );
     // Masked, though drawn in still.
     link(root, &format!("{ETC}/masked.service"), "/dev/null");
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/masked.service"),
-        "/usr/lib/systemd/system/masked.service",
-    );
+    wanted(root, "masked.service");
     unit(root, &format!("{LIB}/emptied.service"), WANTED);
     fs::write(root.join(ETC).join("emptied.service"), "").unwrap();
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/emptied.service"),
-        "/usr/lib/systemd/system/emptied.service",
-    );
+    wanted(root, "emptied.service");
     // Other names, wanted by one of them or by both; one that the unit does not know of; one that a part beside it adds.
     unit(
         root,
@@ -95,17 +88,12 @@ fn tree(root: &Path) {
     link(root, &format!("{ETC}/multi-user.target.wants/own.service"), "../own.service");
     unit(root, "opt/linked.service", WANTED);
     link(root, &format!("{ETC}/linked.service"), "/opt/linked.service");
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/gone.service"),
-        "/usr/lib/systemd/system/gone.service",
-    );
+    wanted(root, "gone.service");
     unit(root, &format!("{LIB}/static.service"), "");
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/static.service"),
-        "/usr/lib/systemd/system/static.service",
-    );
+    wanted(root, "static.service");
+    // A folder where a file is looked for.
+    fs::create_dir_all(root.join(LIB).join("folder.service")).unwrap();
+    wanted(root, "folder.service");
     // Drawn in by the vendor alone.
     link(root, &format!("{LIB}/multi-user.target.wants/elsewhere.service"), "../elsewhere.service");
     // Templates.
@@ -121,11 +109,7 @@ fn tree(root: &Path) {
     );
     unit(root, &format!("{LIB}/line@.service"), "[Install]\nWantedBy=getty.target\n");
     unit(root, &format!("{LIB}/line@own.service"), WANTED);
-    link(
-        root,
-        &format!("{ETC}/multi-user.target.wants/line@own.service"),
-        "/usr/lib/systemd/system/line@own.service",
-    );
+    wanted(root, "line@own.service");
 }
 
 #[test]
@@ -157,6 +141,16 @@ fn instances_are_told_with_their_template() {
     assert_eq!(of("line@.service"), ["a", "b"]);
     assert_eq!(of("console@.service"), ["tty1", "tty2"]);
     assert!(enabled["line@own.service"].is_empty());
+}
+
+/// systemctl leaves such a unit out of its list.
+#[test]
+fn a_folder_in_the_place_of_a_part_is_passed_over() {
+    let scratch = Scratch::new();
+    let root = scratch.root();
+    tree(&root);
+    fs::create_dir_all(root.join(ETC).join("own.service.d/folder.conf")).unwrap();
+    assert!(enabled_units(&Root::open(&root).unwrap()).unwrap().contains_key("own.service"));
 }
 
 #[test]
