@@ -181,9 +181,13 @@ impl Change {
         }
     }
 
-    /// Tells whether it runs a command that somebody wrote.
-    pub fn is_command(&self) -> bool {
-        matches!(self, Self::Command { runs: true, .. })
+    /// Tells whether it runs a program that leaves files which are not looked at afterwards. `systemctl` leaves none.
+    pub fn leaves_files_unseen(&self) -> bool {
+        match self {
+            Self::Command { runs, .. } => *runs,
+            Self::Tool(words) => words.first().is_some_and(|program| program != "systemctl"),
+            _ => false,
+        }
     }
 
     /// Makes a change of a deed.

@@ -173,8 +173,8 @@ fn make(
         journal.record(name, wish, Progress::Failed, Vec::new())?;
         return Err(error);
     }
-    if machine.is_live && changes.iter().any(Change::is_command) {
-        // What a command wrote, wherever, shall last as long as the word that it ran: it does not run again.
+    if machine.is_live && changes.iter().any(Change::leaves_files_unseen) {
+        // What a program wrote, wherever, shall last as long as the word that it ran: it does not run again.
         host::node::sync_filesystems();
     }
     journal.record(name, wish, Progress::Done, Vec::new())?;

@@ -156,6 +156,8 @@ mkdir -p etc/ssl/certs
 cp root.crt etc/ssl/certs/ca-certificates.crt
 cp good.key open.key
 chmod 0640 open.key
+# Days are counted whole: of the second in which they were made, they have one day more.
+sleep 1
 "#;
 
 #[test]
