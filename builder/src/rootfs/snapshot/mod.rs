@@ -2,7 +2,8 @@
 //!
 //! The file is a tar archive, compressed; `tar --zstd -xf` reads it. It is the stream of [`super::tar_stream`] in
 //! another order (folders, then everything else, then hard links) and in zstd frames of some MiB, so that all cores
-//! write and read it. Frames have checksums: a damaged one is an error, never other content.
+//! write and read it. Frames have checksums: a damaged one is an error, never other content. A frame with a large file
+//! passes through in pieces, so that memory does not follow the largest file.
 //!
 //! Times end at the epoch and are whole seconds. [`settle_times`] makes the tree so as well, so that what is done to it
 //! afterwards finds the same whether it was made or put back.
@@ -22,6 +23,9 @@ use super::tar_stream::TreeStreamError;
 
 pub use keep::{keep, settle_times};
 pub use restore::restore;
+
+/// Content of a frame that is held in memory as a whole, in bytes, compressed or not; larger ones pass in pieces.
+const HELD: u64 = 16 << 20;
 
 /// One zstd frame of the file, lengths in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
@@ -12,13 +12,14 @@ use host::node::{self, Special};
 use crate::ordered::ordered;
 
 use super::keep::set_time;
-use super::{Frame, SnapshotError};
+use super::{Frame, HELD, SnapshotError};
 
 /// What pax calls an extended attribute.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
-/// Largest frame that is believed, in bytes; a frame holds one file or a few MiB.
-const FRAME_LIMIT: u64 = 8 << 30;
-
+/// What is written at a time of a file that passes, in bytes.
+const PIECE: usize = 256 << 10;
+/// Why a frame is not believed.
+const TOO_SHORT: &str = "a frame is not as long as it was";
 /// Puts the tree that `file` holds in `frames` into the empty folder `root`.
 ///
 /// # Errors
@@ -33,14 +34,14 @@ pub fn restore(file: &File, frames: &[Frame], root: &Path) -> Result<(), Snapsho
     let [folders, files @ .., links] = placed.as_slice() else {
         return Err(damaged("it has too few frames"));
     };
-    let folders = unpack(&read(file, *folders)?, root)?;
+    let folders = put_back(file, *folders, root)?;
     ordered(
         |submit| files.iter().copied().try_for_each(submit).map_err(SnapshotError::from),
         || (),
-        |(), place| read(file, place).and_then(|plain| unpack(&plain, root)),
+        |(), place| put_back(file, place, root),
         |unpacked: Result<_, SnapshotError>| unpacked.map(drop),
     )?;
-    unpack(&read(file, *links)?, root)?;
+    put_back(file, *links, root)?;
     // What is made in a folder changes its time.
     folders.iter().try_for_each(|(path, time)| set_time(path, *time))
 }
@@ -49,30 +50,76 @@ fn damaged(reason: &str) -> SnapshotError {
     SnapshotError::File { doing: "reading", source: io::Error::new(io::ErrorKind::InvalidData, reason) }
 }
 
-fn read(file: &File, (offset, frame): (u64, Frame)) -> Result<Vec<u8>, SnapshotError> {
-    let failed = SnapshotError::file("reading");
-    if frame.stored > FRAME_LIMIT || frame.plain > FRAME_LIMIT {
-        return Err(damaged("a frame is too large"));
+/// Makes the members of a frame; returns its folders with their times.
+fn put_back(file: &File, (offset, frame): (u64, Frame), root: &Path) -> Result<Folders, SnapshotError> {
+    if frame.stored > HELD || frame.plain > HELD {
+        pass(file, offset, frame, root)
+    } else {
+        hold(file, offset, frame, root)
     }
+}
+
+/// Folders with their times.
+type Folders = Vec<(PathBuf, i64)>;
+
+/// Decompresses the frame, and makes its members when all of it is known to be whole.
+fn hold(file: &File, offset: u64, frame: Frame, root: &Path) -> Result<Folders, SnapshotError> {
+    let failed = SnapshotError::file("reading");
     let length = |bytes: u64| usize::try_from(bytes).map_err(io::Error::other);
     let mut stored = vec![0; length(frame.stored).map_err(&failed)?];
     file.read_exact_at(&mut stored, offset).map_err(&failed)?;
     let plain = zstd::bulk::decompress(&stored, length(frame.plain).map_err(&failed)?).map_err(&failed)?;
-    if plain.len() as u64 == frame.plain { Ok(plain) } else { Err(damaged("a frame is too short")) }
+    if plain.len() as u64 != frame.plain {
+        return Err(damaged(TOO_SHORT));
+    }
+    unpack(plain.as_slice(), Some(&plain), root)
 }
 
-/// Makes the members of a frame; returns its folders with their times.
-fn unpack(plain: &[u8], root: &Path) -> Result<Vec<(PathBuf, i64)>, SnapshotError> {
+/// Makes the members while they are decompressed.
+fn pass(file: &File, offset: u64, frame: Frame, root: &Path) -> Result<Folders, SnapshotError> {
+    let failed = SnapshotError::file("reading");
+    let stored = Section { file, offset, left: frame.stored };
+    let mut plain = zstd::Decoder::new(stored).map_err(&failed)?.take(frame.plain);
+    let folders = unpack(&mut plain, None, root)?;
+    io::copy(&mut plain, &mut io::sink()).map_err(&failed)?;
+    // The checksum is behind the content, and judged when the end is looked for.
+    let is_at_end = plain.limit() == 0 && plain.get_mut().read(&mut [0]).map_err(&failed)? == 0;
+    if is_at_end { Ok(folders) } else { Err(damaged(TOO_SHORT)) }
+}
+
+/// A part of a file.
+struct Section<'a> {
+    file: &'a File,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..wanted], self.offset)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// Makes the members of an archive, which is in memory as `held` or only passes.
+fn unpack(plain: impl Read, held: Option<&[u8]>, root: &Path) -> Result<Folders, SnapshotError> {
     let failed = SnapshotError::file("reading");
     let mut archive = tar::Archive::new(plain);
     let mut folders = Vec::new();
     for entry in archive.entries().map_err(&failed)? {
-        let mut member = Member::read(entry.map_err(&failed)?, plain).map_err(&failed)?;
+        let mut entry = entry.map_err(&failed)?;
+        let mut member = Member::read(&mut entry).map_err(&failed)?;
         let name = Path::new(OsStr::from_bytes(&member.name));
         let inside = name.strip_prefix("./").unwrap_or(name);
         // Joining an empty path would add a slash.
         let path = if inside.as_os_str().is_empty() { root.to_owned() } else { root.join(inside) };
-        member.make(root, &path).map_err(|source| SnapshotError::Path { path: path.clone(), source })?;
+        let content = |file: &File| write_content(&mut entry, held, file);
+        member
+            .make(root, &path, content)
+            .map_err(|source| SnapshotError::Path { path: path.clone(), source })?;
         if member.kind == tar::EntryType::Directory {
             folders.push((path, member.time));
         }
@@ -80,8 +127,24 @@ fn unpack(plain: &[u8], root: &Path) -> Result<Vec<(PathBuf, i64)>, SnapshotErro
     Ok(folders)
 }
 
+fn write_content(
+    entry: &mut tar::Entry<'_, impl Read>,
+    held: Option<&[u8]>,
+    mut file: &File,
+) -> io::Result<()> {
+    let Some(plain) = held else {
+        let mut file = BufWriter::with_capacity(PIECE, file);
+        io::copy(entry, &mut file)?;
+        return file.flush();
+    };
+    let start = usize::try_from(entry.raw_file_position()).map_err(io::Error::other)?;
+    let size = usize::try_from(entry.size()).map_err(io::Error::other)?;
+    let content = plain.get(start..).and_then(|rest| rest.get(..size));
+    file.write_all(content.ok_or(io::ErrorKind::UnexpectedEof)?)
+}
+
 /// A member of the archive.
-struct Member<'a> {
+struct Member {
     name: Vec<u8>,
     link: Vec<u8>,
     kind: tar::EntryType,
@@ -90,11 +153,10 @@ struct Member<'a> {
     time: i64,
     device: (u64, u64),
     attributes: Vec<(CString, Vec<u8>)>,
-    content: &'a [u8],
 }
 
-impl<'a> Member<'a> {
-    fn read(mut entry: tar::Entry<'_, &'a [u8]>, plain: &'a [u8]) -> io::Result<Self> {
+impl Member {
+    fn read(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Self> {
         let mut attributes = Vec::new();
         for extension in entry.pax_extensions()?.into_iter().flatten() {
             let extension = extension?;
@@ -103,8 +165,6 @@ impl<'a> Member<'a> {
             }
         }
         let number = |number: u64| u32::try_from(number).map_err(io::Error::other);
-        let start = usize::try_from(entry.raw_file_position()).map_err(io::Error::other)?;
-        let size = usize::try_from(entry.size()).map_err(io::Error::other)?;
         let header = entry.header();
         Ok(Self {
             kind: header.entry_type(),
@@ -116,19 +176,23 @@ impl<'a> Member<'a> {
                 header.device_minor()?.unwrap_or_default().into(),
             ),
             attributes,
-            content: plain.get(start..start + size).ok_or(io::ErrorKind::UnexpectedEof)?,
             name: entry.path_bytes().into_owned(),
             link: entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default(),
         })
     }
 
     /// Makes the member at `path`. Owner first, since a change of owner takes set-id bits and capabilities away.
-    fn make(&mut self, root: &Path, path: &Path) -> io::Result<()> {
+    fn make(
+        &mut self,
+        root: &Path,
+        path: &Path,
+        content: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (major, minor) = self.device;
         match self.kind {
             tar::EntryType::Directory if path == root => {}
             tar::EntryType::Directory => fs::create_dir(path)?,
-            tar::EntryType::Regular => File::create_new(path)?.write_all(self.content)?,
+            tar::EntryType::Regular => content(&File::create_new(path)?)?,
             tar::EntryType::Symlink => symlink(OsStr::from_bytes(&self.link), path)?,
             tar::EntryType::Fifo => node::make_special(path, Special::Fifo)?,
             tar::EntryType::Char => node::make_special(path, Special::CharDevice(major, minor))?,

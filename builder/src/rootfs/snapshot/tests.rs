@@ -42,6 +42,8 @@ fn tree(folder: &Folder) -> PathBuf {
     for number in 0..12 {
         fs::write(tree.join(format!("large-{number}")), vec![number; 1 << 20]).unwrap();
     }
+    let noise = (0..HELD / 8).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    fs::write(tree.join("larger-than-what-is-held"), noise.collect::<Vec<u8>>()).unwrap();
     host::node::set_time(&tree.join("a/b"), EPOCH - 77).unwrap();
     tree
 }
@@ -67,6 +69,7 @@ fn what_is_put_back_is_what_was_kept() {
     let scan = TreeScan::read(&tree, &[]).unwrap();
     let (file, frames) = kept(&folder, &scan);
     assert!(frames.len() >= 5, "folders, files of 12 MiB in several, links: {}", frames.len());
+    assert!(frames.iter().any(|frame| frame.plain > HELD), "one is not held");
     settle_times(&scan, EPOCH).unwrap();
     let again = folder.0.join("again");
     restore(&file, &frames, &again).unwrap();
@@ -96,13 +99,31 @@ fn damage_is_an_error() {
     let folder = Folder::new("damage");
     let scan = TreeScan::read(&tree(&folder), &[]).unwrap();
     let (file, frames) = kept(&folder, &scan);
-    let offset = frames[0].stored + frames[1].stored / 2;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
-    assert!(matches!(restore(&file, &frames, &folder.0.join("again")), Err(SnapshotError::File { .. })));
-    file.set_len(offset).unwrap();
-    fs::remove_dir_all(folder.0.join("again")).unwrap();
-    fs::create_dir(folder.0.join("again")).unwrap();
-    assert!(matches!(restore(&file, &frames, &folder.0.join("again")), Err(SnapshotError::File { .. })));
+    let again = folder.0.join("again");
+    let fails = |frames: &[Frame]| {
+        let error = restore(&file, frames, &again).expect_err("it is damaged");
+        fs::remove_dir_all(&again).unwrap();
+        fs::create_dir(&again).unwrap();
+        error
+    };
+    let large = frames.iter().position(|frame| frame.plain > HELD).expect("one is not held");
+    for number in [1, large] {
+        let offset =
+            frames[..number].iter().map(|frame| frame.stored).sum::<u64>() + frames[number].stored / 2;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+        fails(&frames);
+        file.write_all_at(&byte, offset).unwrap();
+        for change in [-1, 1] {
+            let mut other = frames.clone();
+            other[number].plain = other[number].plain.strict_add_signed(change);
+            assert!(matches!(fails(&other), SnapshotError::File { .. }), "{number} {change}");
+        }
+    }
+    restore(&file, &frames, &again).expect("whole again");
+    fs::remove_dir_all(&again).unwrap();
+    fs::create_dir(&again).unwrap();
+    file.set_len(frames[0].stored + 1).unwrap();
+    assert!(matches!(fails(&frames), SnapshotError::File { .. }));
 }
