@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::BLOCK;
+use super::buffers::{Buffer, Buffers};
 use super::free::FreeSpace;
 use crate::image::Image;
 use crate::upload::source::hexadecimal;
@@ -56,7 +57,7 @@ pub(super) fn read(
     let zero = Bytes::from(vec![0; BLOCK]);
     let zero_digest: [u8; 32] = Sha256::digest(&zero).into();
     let (mut linear, mut count) = (Sha256::new(), 0);
-    let mut data = Data { disk: &disk, image, next: Some(0..0) };
+    let mut data = Data { disk: &disk, image, next: Some(0..0), buffers: Buffers::default() };
     // The digest of the file is taken beside those of the blocks, on a processor of its own.
     let sha256 = thread::scope(|scope| {
         let whole = (image.format == Format::Raw && !image.hashed).then(|| Whole::start(scope));
@@ -64,8 +65,8 @@ pub(super) fn read(
             interrupt.check()?;
             let start = u64::from(index) * BLOCK as u64;
             let range = start..(start + BLOCK as u64).min(disk.size());
-            let bytes =
-                data.read(&range)?.filter(|bytes| bytes[..] != zero[..]).map_or(zero.clone(), Bytes::from);
+            let bytes = data.read(&range)?.filter(|bytes| bytes.as_ref() != &zero[..]);
+            let bytes = bytes.map_or_else(|| zero.clone(), Buffer::share);
             if let Some(whole) = &whole {
                 whole.add(bytes.slice(..usize::try_from(range.end - range.start).unwrap_or(BLOCK)));
             }
@@ -130,11 +131,12 @@ struct Data<'a> {
     image: &'a SourceImage,
     /// What is known of the next range that holds something; none when nothing does any more.
     next: Option<Range<u64>>,
+    buffers: Buffers,
 }
 
 impl Data<'_> {
     /// Reads a block, zeroes behind its end; none if it is a hole.
-    fn read(&mut self, range: &Range<u64>) -> Result<Option<Vec<u8>>, UploadError> {
+    fn read(&mut self, range: &Range<u64>) -> Result<Option<Buffer>, UploadError> {
         let failed =
             |why: String| crate::upload::source::unreadable(&self.image.path, &io::Error::other(why));
         if self.next.as_ref().is_some_and(|next| next.end <= range.start) {
@@ -143,9 +145,11 @@ impl Data<'_> {
         if self.next.as_ref().is_none_or(|next| next.start >= range.end) {
             return Ok(None);
         }
-        let mut bytes = vec![0; BLOCK];
+        let mut buffer = self.buffers.take();
         let length = usize::try_from(range.end - range.start).unwrap_or(BLOCK);
-        self.disk.read_into(range.start, &mut bytes[..length]).map_err(failed)?;
-        Ok(Some(bytes))
+        let (inside, behind) = buffer.bytes_mut().split_at_mut(length);
+        self.disk.read_into(range.start, inside).map_err(failed)?;
+        behind.fill(0);
+        Ok(Some(buffer))
     }
 }

@@ -12,6 +12,8 @@
 
 #[cfg(feature = "aws")]
 mod blocks;
+#[cfg(feature = "aws")]
+mod buffers;
 mod calls;
 mod codes;
 #[cfg(feature = "aws")]
