@@ -139,8 +139,12 @@ fn exchange(socket: &UdpSocket, query: &[u8], id: u16) -> Result<Vec<u8>> {
     Err(last.context("it was not asked")?).context("waiting for the answer")
 }
 
-/// The addresses in an answer. Who the names are that lead to them is the name server's business.
-fn addresses(bytes: &[u8]) -> Result<Vec<IpAddr>> {
+/// The addresses in an answer (RFC 1035). Who the names are that lead to them is the name server's business.
+///
+/// # Errors
+///
+/// When it is no answer.
+pub fn addresses(bytes: &[u8]) -> Result<Vec<IpAddr>> {
     let packet = Packet::parse(bytes).context("it is no answer")?;
     let address = |data: &RData<'_>| match data {
         RData::A(one) => Some(IpAddr::V4(Ipv4Addr::from(one.address))),

@@ -6,6 +6,7 @@
 
 mod builder;
 mod clones;
+mod clusters;
 #[path = "../../firstboot/src/volume/mod.rs"]
 #[allow(dead_code, reason = "a part of firstboot, which uses more of it")]
 mod volume;
@@ -20,6 +21,7 @@ type Target = fn(&[u8]);
 /// Every target by its name; the folder of its seeds is called the same.
 const TARGETS: &[(&str, Target)] = &[
     ("apt-versions", builder::versions),
+    ("certificates", clusters::certificates),
     ("cloud-config", clones::cloud_config),
     ("context", clones::context),
     ("deb", builder::deb),
@@ -27,7 +29,9 @@ const TARGETS: &[(&str, Target)] = &[
     ("encodings", clones::encodings),
     ("keyring", builder::keyring),
     ("lockfile", builder::lockfile),
+    ("messages", clusters::messages),
     ("meta-data", clones::meta_data),
+    ("name-answers", clusters::name_answers),
     ("native", clones::native),
     ("network-config", clones::network_config),
     ("network-data", clones::network_data),
@@ -36,6 +40,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("release", builder::release),
     ("seed-disk", clones::seed_disk),
     ("solver", builder::solver),
+    ("tokens", clusters::tokens),
 ];
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
