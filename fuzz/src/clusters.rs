@@ -14,7 +14,8 @@ pub fn certificates(bytes: &[u8]) {
     let demand = Demand { name: "api.example.org", now: NOW, authorities: text };
     if let Ok(chain) = judge(text, text, &demand) {
         summary(&chain.text).expect("what was judged is read again");
-        judge(&chain.text, &chain.text, &demand).expect("what was judged is judged alike");
+        certificate::facts_of_pem(&chain.text).expect("its first certificate is one");
+        certificate::private_key(&chain.text).expect("its key is one");
     }
 }
 
