@@ -15,7 +15,7 @@ use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
 use serde_json::Value;
 
-const PROBE_LIMIT: Duration = Duration::from_secs(120);
+const PROBE_LIMIT: Duration = Duration::from_secs(600);
 const REINSTALL_LIMIT: Duration = Duration::from_secs(600);
 
 fn recipe() -> PathBuf {

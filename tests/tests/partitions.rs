@@ -13,7 +13,7 @@ use integration_tests::program::{build, checkout, shared_cache};
 use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
 
-const PROBE_LIMIT: Duration = Duration::from_secs(120);
+const PROBE_LIMIT: Duration = Duration::from_secs(600);
 /// update-grub asks every block device, which takes a translated guest a while.
 const UPDATE_LIMIT: Duration = Duration::from_secs(600);
 

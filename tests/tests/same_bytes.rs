@@ -29,7 +29,10 @@ fn open_to_all(folder: &Path) {
 /// Copies both programs to where everybody may run them.
 fn programs(folder: &Path) -> PathBuf {
     for name in ["bootwright", "firstboot"] {
-        fs::copy(bootwright().with_file_name(name), folder.join(name)).expect("both programs are built");
+        // By another process: a descriptor that this one writes to may be open in a child of another test's just now, and
+        // then the copy could not be executed.
+        let copied = Command::new("cp").arg(bootwright().with_file_name(name)).arg(folder).status();
+        assert!(copied.expect("cp runs").success(), "both programs are built");
     }
     folder.join("bootwright")
 }
@@ -75,15 +78,23 @@ fn clocks_paths_users_and_processors_make_no_difference() {
 
 /// Everything of ours that a machine could show: mounts, loop devices, processes of the build.
 fn traces(cache: &Path) -> String {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted");
+    let mine = cache.parent().and_then(Path::to_str).expect("UTF-8").to_owned();
+    // Others may mount and attach meanwhile; what a build did would name its folders or its program.
+    let ours = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| line.contains(&mine) || line.contains("bootwright "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mounts = ours(&fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted"));
     let loops = Command::new("losetup").arg("--all").output().expect("losetup runs").stdout;
-    let mine = cache.to_str().expect("UTF-8").to_owned();
+    let loops = ours(&String::from_utf8_lossy(&loops));
     let processes = fs::read_dir("/proc").expect("proc is mounted").flatten().filter_map(|entry| {
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         line.contains(&mine).then_some(line)
     });
-    format!("{mounts}{}{}", String::from_utf8_lossy(&loops), processes.collect::<String>())
+    format!("{mounts:?}{loops:?}{}", processes.collect::<String>())
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -56,15 +56,21 @@ fn verbose_plain_adds_starts_and_notes() {
 
 #[test]
 fn plain_tells_how_far_a_long_transfer_is() {
-    let out = Shared::default();
-    let plain = Plain::new(out.clone(), false);
-    plain.event(Event::StageStarted { stage: "send" });
-    plain.event(Event::Total { stage: "send", total: 8 << 20, unit: Unit::Bytes });
-    for _ in 0..3 {
+    let half_sent = || {
+        let out = Shared::default();
+        let plain = Plain::new(out.clone(), false);
+        plain.event(Event::StageStarted { stage: "send" });
+        plain.event(Event::Total { stage: "send", total: 8 << 20, unit: Unit::Bytes });
+        let begun = Instant::now();
+        for _ in 0..3 {
+            plain.event(Event::Advanced { stage: "send", amount: 1 << 20 });
+            std::thread::sleep(Duration::from_millis(1050));
+        }
         plain.event(Event::Advanced { stage: "send", amount: 1 << 20 });
-        std::thread::sleep(Duration::from_millis(1050));
-    }
-    plain.event(Event::Advanced { stage: "send", amount: 1 << 20 });
+        // A pause that other work of the machine makes twice as long would end a line of its own.
+        (begun.elapsed() < Duration::from_millis(3900)).then_some((plain, out))
+    };
+    let (plain, out) = (0..20).find_map(|_| half_sent()).expect("one of twenty is not held up");
     assert!(out.text().starts_with("send                  37 %  3.0 MiB of 8.0 MiB, "), "{}", out.text());
     assert!(out.text().contains(" MiB/s, ") && out.text().ends_with(" s left\n"), "{}", out.text());
     // The other half turns out to be there already.
@@ -99,7 +105,8 @@ fn json_lines_tell_what_came_between_them() {
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     let advanced: Vec<&serde_json::Value> = lines.iter().filter(|line| line["event"] == "advanced").collect();
-    assert!((2..5).contains(&advanced.len()), "{text}");
+    // Three, and one more whenever the machine did something else for a while.
+    assert!((2..50).contains(&advanced.len()), "{text}");
     assert_eq!(advanced.iter().filter_map(|line| line["amount"].as_u64()).sum::<u64>(), 3000);
     assert!(advanced[0]["per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{text}");
     let last = advanced[advanced.len() - 1];

@@ -99,23 +99,29 @@ fn the_environment_is_clean_and_there_is_no_input() {
 #[test]
 fn a_script_is_killed_at_its_limit_with_all_it_started() {
     let script = "echo before; sleep 61 & echo $!; sleep 62";
-    let machine = Machine::with_tests(&[(script, 1)]);
+    let machine = Machine::with_tests(&[(script, 3)]);
     run(&machine.0).expect("the bundle runs");
     let result = &machine.results()[0];
-    assert_eq!(result.ending, Ending::TimedOut(1));
+    assert_eq!(result.ending, Ending::TimedOut(3));
     assert!(result.seconds < 30.0, "{}", result.seconds);
     let child = result.stdout.text.strip_prefix("before\n").expect("what it wrote before").trim().to_owned();
-    let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(") Z "), "the background sleep lives: {state}");
+    // What is killed closes its files first, and is a process for a moment more.
+    let state = || fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+    let lives = || !state().is_empty() && !state().contains(") Z ");
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while lives() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!lives(), "the background sleep lives: {}", state());
 }
 
 #[test]
 fn a_service_that_holds_the_output_does_not_hold_the_report() {
-    let machine = Machine::with_tests(&[("setsid sleep 5 & echo done", 60)]);
+    let machine = Machine::with_tests(&[("setsid sleep 30 & echo done", 60)]);
     let started = std::time::Instant::now();
     run(&machine.0).expect("the bundle runs");
     assert_eq!(machine.results()[0].stdout.text, "done\n");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn machine(number: u8) -> Node {
 }
 
 fn join(core: &Node, node: &Node, roles: &str) {
-    node.run(&["node", "attach", "--token", &core.token(roles), "-e", roles]).done();
+    node.run(&["node", "attach", "--token", &core.token(roles), "-e", roles, "--wait", "60s"]).done();
 }
 
 /// A request from `node` to the balancer by its name; what curl says of it if it fails.
@@ -63,12 +63,11 @@ fn request(node: &Node, more: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
 }
 
-/// Who answered so many requests, how often.
+/// Who answered so many requests, how often; of one that failed, what was said instead.
 fn answers(node: &Node, count: usize) -> Vec<(String, usize)> {
     let mut all: Vec<(String, usize)> = Vec::new();
     for _ in 0..count {
-        let (is_good, said) = request(node, &["--insecure", "--fail"]);
-        assert!(is_good, "{said}");
+        let (_, said) = request(node, &["--insecure", "--fail"]);
         match all.iter_mut().find(|(other, _)| *other == said) {
             Some((_, times)) => *times += 1,
             None => all.push((said, 1)),
@@ -95,8 +94,10 @@ fn the_pool_of_the_balancer_follows_the_cluster() {
             ["10.77.0.2", "10.77.0.3"].iter().all(|one| pool(balancer).contains(*one))
         });
         let pid = balancer.pid("nginx.service");
-        eventually("the new pool is in use", 10, || answers(core, 4).len() == 2);
-        assert_eq!(answers(core, 10), [(line("n2"), 5), (line("n3"), 5)], "one after another");
+        // While nginx begins with a new pool, what it was before still answers for a moment.
+        eventually("one answers after another", 20, || {
+            answers(core, 10) == [(line("n2"), 5), (line("n3"), 5)]
+        });
         assert!(!pool(balancer).contains("10.77.0.4"), "the balancer itself is no router");
         balancer.run(&["role", "add", "worker"]).failed("'load_balancer' is alone on its node");
         // Clients cannot say who they are; routers know by the balancer.
@@ -104,8 +105,9 @@ fn the_pool_of_the_balancer_follows_the_cluster() {
         assert!(config.contains("set_real_ip_from 10.77.0.4;"), "{config}");
 
         join(core, third, "router");
-        eventually("the third takes its part", 15, || answers(core, 6).len() == 3);
-        assert_eq!(answers(core, 9), [(line("n2"), 3), (line("n3"), 3), (line("n5"), 3)]);
+        eventually("the third takes its part", 20, || {
+            answers(core, 9) == [(line("n2"), 3), (line("n3"), 3), (line("n5"), 3)]
+        });
         assert_eq!(balancer.pid("nginx.service"), pid, "it is reloaded, not started again");
         // One that is lost costs nobody a request; one that leaves is out.
         two.crash("nginx.service");
@@ -119,7 +121,7 @@ fn the_pool_of_the_balancer_follows_the_cluster() {
         eventually("nobody routes", 15, || {
             request(core, &["--insecure"]).1 == "no node of api.example.org has the role router"
         });
-        core.status(&["--wait", "20"]).done();
+        core.status(&["--wait", "60"]).done();
     });
 }
 
@@ -207,7 +209,7 @@ fn a_certificate_is_judged_before_anybody_sees_it() {
         eventually("status tells", 15, || core.status(&[]).out.contains("  certificate  holds for 89 days"));
         // It stays when the node is renamed: it is its owner's.
         balancer.run(&["node", "rename", "n8"]).done();
-        core.status(&["--wait", "20"]).done();
+        core.status(&["--wait", "60"]).done();
         assert!(request(core, &trusting).0, "still the imported one");
         let said = import("soon.pem", "soon.key", &[]);
         assert!(said.err.contains("ends in 19 days: time for the next one"), "{said:?}");

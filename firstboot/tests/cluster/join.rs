@@ -10,7 +10,7 @@ use cluster::token::Token;
 use contract::encoding::encode_base64;
 use rcgen::{KeyPair, PublicKeyData, SigningKey};
 
-use crate::support::{Node, eventually, isolated, role};
+use crate::support::{Node, eventually, has_ended, isolated, role};
 
 #[test]
 fn a_core_a_token_and_a_node() {
@@ -38,7 +38,7 @@ fn a_core_a_token_and_a_node() {
         assert_eq!((&record["name"], &record["address"]), (&"n2".into(), &"10.77.0.2".into()));
         assert_eq!(core.value("/fb/names/n2"), node.uuid().as_str());
         assert_eq!(core.keys("/fb/roles/worker/"), [format!("/fb/roles/worker/{}", node.uuid())]);
-        core.status(&["--wait", "20"]).done();
+        core.status(&["--wait", "60"]).done();
         node.status(&[]).done();
         assert_eq!(core.keys("/fb/live/").len(), 2);
         // The token's secret is nowhere in the store.
@@ -269,17 +269,17 @@ fn a_core_that_dies_in_a_join_is_asked_again() {
         let mut deaths = 0;
         for at in 1..200 {
             let token = core.token("worker");
-            let cored = core.pid("firstboot-cored.service").to_string();
+            let cored = core.pid("firstboot-cored.service");
             let mut tracer = core.command("strace");
-            tracer.args(["-f", "-qq", "-o", "/dev/null", "-p", &cored]);
+            tracer.args(["-f", "-qq", "-o", "/dev/null", "-p", &cored.to_string()]);
             tracer.args(["-e", &format!("inject=sendto,write,writev,sendmsg:signal=KILL:when={at}")]);
             let mut tracer = tracer.spawn().expect("strace runs");
             let status = || std::fs::read_to_string(format!("/proc/{cored}/status")).unwrap_or_default();
             eventually("strace holds the core", 20, || !status().contains("TracerPid:\t0\n"));
-            let attach = ["node", "attach", "--token", token.as_str(), "-e", "worker", "--wait", "30s"];
+            let attach = ["node", "attach", "--token", token.as_str(), "-e", "worker", "--wait", "60s"];
             let mut join = node.begin(&attach);
             // On a busy machine a join takes its time; it ends, or the core does.
-            let is_dead = || !std::path::Path::new(&format!("/proc/{cored}/exe")).exists();
+            let is_dead = || has_ended(cored);
             let deadline = Instant::now() + std::time::Duration::from_secs(30);
             while !is_dead() && join.try_wait().expect("it is ours").is_none() && Instant::now() < deadline {
                 std::thread::sleep(std::time::Duration::from_millis(10));
@@ -314,26 +314,28 @@ fn a_core_that_dies_in_a_join_is_asked_again() {
 fn half_a_join_goes_by_itself() {
     isolated("join::half_a_join_goes_by_itself", || {
         let (core, node) = (Node::new(1), Node::new(2));
+        let define = |node: &Node, within: u32| {
+            let health = format!(r#""health": {{"run": "test -e run/well", "within": {within}}}"#);
+            role(node, "worker", &format!(r#""units": ["worker.service"], {health}"#));
+        };
         for one in [&core, &node] {
-            role(
-                one,
-                "worker",
-                r#""units": ["worker.service"], "health": {"run": "test -e run/well", "within": 2}"#,
-            );
+            define(one, 2);
         }
-        core.run(&["node", "setup", "core", "api.example.org", "--join-life", "3s"]).done();
+        core.run(&["node", "setup", "core", "api.example.org", "--join-life", "6s"]).done();
         let token = core.token("worker");
         let attach = ["node", "attach", "--token", token.as_str(), "-e", "worker"];
         // A role that does not become healthy: all is given back at once.
         node.run(&attach).failed("the role 'worker' does not become healthy");
         assert_eq!((core.keys("/fb/nodes/").len(), core.keys("/fb/uses/").len()), (1, 0));
         assert!(node.file("/run/calls").contains("disable --now -- worker.service"));
-        // A machine that dies in between: its name, address and use of the token are free after a moment.
+        // A machine that dies in between: its name, address and use of the token are free after a moment. It waits for
+        // its role until then, so that nobody who looks seldom misses its place.
+        define(&node, 300);
         let mut child = node.begin(&attach);
-        eventually("the place is there", 5, || core.keys("/fb/names/n2").len() == 1);
+        eventually("the place is there", 20, || core.keys("/fb/names/n2").len() == 1);
         child.kill().expect("it runs");
         child.wait().expect("it ends");
-        eventually("the place is gone", 8, || core.keys("/fb/").iter().all(|key| !key.contains("n2")));
+        eventually("the place is gone", 20, || core.keys("/fb/").iter().all(|key| !key.contains("n2")));
         assert_eq!((core.keys("/fb/nodes/").len(), core.keys("/fb/uses/").len()), (1, 0));
         assert_eq!(core.keys("/fb/tombstones/").len(), 0, "it may come again");
         node.write("/run/well", "");
@@ -348,12 +350,12 @@ fn a_role_that_takes_long_to_start_keeps_its_place() {
     isolated("join::a_role_that_takes_long_to_start_keeps_its_place", || {
         let (core, node) = (Node::new(1), Node::new(2));
         for one in [&core, &node] {
-            role(one, "slow", r#""prepare": ["sleep 12"]"#);
+            role(one, "slow", r#""prepare": ["sleep 20"]"#);
         }
-        core.run(&["node", "setup", "core", "api.example.org", "--join-life", "4s"]).done();
+        core.run(&["node", "setup", "core", "api.example.org", "--join-life", "6s"]).done();
         let begun = Instant::now();
         node.run(&["node", "attach", "--token", &core.token("slow"), "-e", "slow"]).done();
-        assert!(begun.elapsed().as_secs() >= 12, "it was prepared");
+        assert!(begun.elapsed().as_secs() >= 20, "it was prepared");
         assert_eq!(core.value("/fb/names/n2"), node.uuid().as_str());
     });
 }

@@ -15,7 +15,7 @@ fn cluster() -> Vec<Node> {
     eventually("three vote", 30, || nodes[0].votes() == (3, 0));
     nodes[3].join_as_worker(&nodes[0]);
     eventually("the list has three", 10, || nodes[0].endpoints().0.len() == 3);
-    nodes[0].status(&["--wait", "30"]).done();
+    nodes[0].status(&["--wait", "60"]).done();
     nodes
 }
 
@@ -37,10 +37,11 @@ fn one_of_three_then_two() {
         assert!(token.contains("10.77.0.2") && token.contains("10.77.0.3"), "{token}");
         fifth.run(&["node", "attach", "--token", &token, "-e", "worker", "--wait", "60s"]).done();
         eventually("the lost one is silent", 60, || n2.status(&[]).out.contains("n1  silent"));
-        let told = n2.status(&[]).out;
-        for alive in ["n2  healthy", "n3  healthy", "n4  healthy", "n5  healthy"] {
-            assert!(told.contains(alive), "{told}");
-        }
+        // Who had asked the lost one may have been silent as well, until it found another.
+        eventually("all others are well", 60, || {
+            let told = n2.status(&[]).out;
+            ["n2", "n3", "n4", "n5"].iter().all(|alive| told.contains(&format!("{alive}  healthy")))
+        });
         // Who would take the rest's quorum away is refused, with the reason.
         n3.run(&["node", "remove", "n2"]).failed("only 1 of them can be reached where 2 are needed");
         assert_eq!(n3.votes(), (3, 0));
@@ -106,7 +107,8 @@ fn a_partition_and_a_network_that_loses_packets() {
         );
         std::thread::sleep(Duration::from_secs(15));
         worker.status(&["--wait", "90"]).done();
-        assert_eq!(n2.votes(), (3, 0));
+        // A question to etcd may be lost with its packets.
+        eventually("three vote still", 20, || n2.votes() == (3, 0));
     });
 }
 
@@ -140,7 +142,7 @@ fn a_node_that_was_off_for_longer_than_its_certificate() {
         assert_ne!(node.file("/var/lib/firstboot/cluster/node.crt"), before);
         std::thread::sleep(Duration::from_secs(16));
         node.systemctl(&["start", "firstboot-node.service"]).done();
-        core.status(&["--wait", "30"]).done();
+        core.status(&["--wait", "60"]).done();
         assert_eq!((node.uuid(), node.file("/var/lib/firstboot/cluster/node.key")), (uuid, key));
         // One that was removed meanwhile is not let in, and hears why.
         gone.systemctl(&["start", "firstboot-node.service"]).done();

@@ -50,7 +50,7 @@ fn documents_begin_and_join_a_cluster() {
         assert_eq!(core.value("/fb/names/n4"), clone.uuid().as_str());
         template.configure_whole().done();
         assert!(template.member().is_null());
-        core.status(&["--wait", "30"]).done();
+        core.status(&["--wait", "60"]).done();
         assert_eq!(core.keys("/fb/nodes/").len(), 3);
 
         // A document that cannot be fulfilled fails as a step, and says why.

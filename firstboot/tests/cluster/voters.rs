@@ -30,7 +30,7 @@ fn one_three_five_and_back() {
         n2.join_as_core(n1);
         assert_eq!(n1.votes(), (1, 1));
         assert_eq!(n1.endpoints(), (vec!["10.77.0.1".into()], 1));
-        let told = n1.status(&["--wait", "30"]).done();
+        let told = n1.status(&["--wait", "60"]).done();
         assert!(
             told.contains("n1  healthy  votes") && told.contains("n2  healthy  standby, no vote"),
             "{told}"
@@ -49,7 +49,7 @@ fn one_three_five_and_back() {
         eventually("the worker knows all three", 15, || {
             worker.run(&["node", "info"]).out.contains("cores        10.77.0.1, 10.77.0.2, 10.77.0.3")
         });
-        n1.status(&["--wait", "30"]).done();
+        n1.status(&["--wait", "60"]).done();
         // Each of them has what the others have, by etcd's own client, and can let machines in.
         for core in [n1, n2, n3] {
             assert_eq!(core.keys("/fb/nodes/").len(), 4, "{}", core.name);
@@ -65,7 +65,7 @@ fn one_three_five_and_back() {
         n5.join_as_core(n2);
         eventually("five vote", 20, || n1.votes() == (5, 0));
         eventually("the list has five", 10, || n1.endpoints().0.len() == 5);
-        n1.status(&["--wait", "30"]).done();
+        n1.status(&["--wait", "60"]).done();
 
         // Back: one that is taken out, and one that leaves, together with whom else has to give its vote up.
         n1.run(&["node", "remove", "n5"]).done();
@@ -138,7 +138,7 @@ fn only_a_token_makes_a_core_node() {
             r#"["controller","worker"]"#
         );
         n3.run(&["node", "attach", "--token", &strong, "-e", "controller"]).failed("the token is used up");
-        n1.status(&["--wait", "30"]).done();
+        n1.status(&["--wait", "60"]).done();
     });
 }
 

@@ -126,7 +126,11 @@ fn an_ordinary_user_configures_a_small_machine() {
     // Only root can become somebody else; anybody else is ordinary already.
     if std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
         let program = machine.at("/firstboot");
-        std::fs::copy(env!("CARGO_BIN_EXE_firstboot"), &program).expect("a copy that everyone can run");
+        // By another process: a descriptor that this one writes to may be open in a child of another test's just now, and
+        // then the copy could not be executed.
+        let copied =
+            std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_firstboot")).arg(&program).status();
+        assert!(copied.expect("cp starts").success(), "a copy that everyone can run");
         let own =
             std::process::Command::new("chown").arg("-R").arg("65534:65534").arg(&machine.root).status();
         assert!(own.expect("chown starts").success());

@@ -31,10 +31,9 @@ echo "shown: the stanzas of the main file are replaced"
 
 said "192.0.2.30 is in use" static --address 192.0.2.30/24
 before=$(files)
-static --address 192.0.2.20/24 --try 5
+static --address 192.0.2.20/24 --try 10
 has 192.0.2.20/24 || fail "the address on trial"
-sleep 9
-has 192.0.2.10/24 || fail "the address after the deadline"
-has 192.0.2.20/24 && fail "the address on trial stays"
-test "$(files)" = "$before" || fail "files after the deadline"
+soon has 192.0.2.10/24 || fail "the address after the deadline"
+soon has_not 192.0.2.20/24 || fail "the address on trial stays"
+soon are "$before" || fail "files after the deadline"
 echo "shown: without confirmation the deadline restores"

@@ -23,7 +23,8 @@ cp /etc/passwd /etc/group /etc/nsswitch.conf "$root/etc/"
 
 unshare --net sleep 600 &
 neighbour=$!
-sleep 0.5
+# It has a network of its own only once `unshare` has come to that.
+while [ "$(readlink "/proc/$neighbour/ns/net")" = "$(readlink "/proc/$$/ns/net")" ]; do sleep 0.1; done
 ip link add v0 address 52:54:00:00:00:01 type veth peer name p0 address 52:54:00:00:00:02
 ip link set p0 netns "$neighbour"
 there() { nsenter --target "$neighbour" --net "$@"; }
@@ -35,6 +36,10 @@ sleep 1
 
 net() { chroot "$root" /opt/firstboot net "$@"; }
 has() { ip addr show dev v0 | grep -q "$1"; }
+has_not() { ! has "$1"; }
+are() { test "$(files)" = "$1"; }
+# soon COMMAND…: on a machine with other work, what comes by itself takes its time.
+soon() { for attempt in $(seq 120); do "$@" && return; sleep 0.5; done; return 1; }
 files() { (cd "$root" && find etc var -type f ! -name lock -exec sha256sum {} + | sort -k 2); }
 fail() { echo "failed: $1"; ip addr; cat "$root/run/log" || true; exit 1; }
 said() { # said WANTED COMMAND…: the command fails and says that

@@ -15,7 +15,7 @@ use crate::guest::{Firmware, ProbeResult, probe};
 use crate::program::recipe_image;
 
 /// How long a question to a booted guest may take.
-const PROBE_LIMIT: Duration = Duration::from_secs(120);
+const PROBE_LIMIT: Duration = Duration::from_secs(600);
 
 /// What each boot is asked.
 const QUESTIONS: &str = r#"

@@ -55,12 +55,14 @@ pub fn raw_minimal() -> &'static Path {
     static RAW: OnceLock<PathBuf> = OnceLock::new();
     RAW.get_or_init(|| {
         let raw = debian_minimal().with_extension("witness.raw");
-        let fresh = fs::metadata(&raw).and_then(|raw| raw.modified()).ok()
-            >= fs::metadata(debian_minimal()).and_then(|image| image.modified()).ok();
-        if !fresh || !raw.exists() {
+        // An image that comes from the cache may be older than the raw one of another: their digests tell, not their times.
+        let sums = fs::read(debian_minimal().with_extension("SHA256SUMS")).expect("checksums");
+        let made_of = raw.with_extension("sums");
+        if fs::read(&made_of).ok().as_ref() != Some(&sums) || !raw.exists() {
             let new = raw.with_extension("new");
             witness("qemu-img", &["convert", "-O", "raw", text(debian_minimal()), text(&new)]);
             fs::rename(new, &raw).expect("renamed");
+            fs::write(made_of, sums).expect("written");
         }
         raw
     })

@@ -13,7 +13,7 @@ use integration_tests::program::{build, checkout, run, shared_cache};
 use integration_tests::scratch::Scratch;
 use integration_tests::witness::witness;
 
-const PROBE_LIMIT: Duration = Duration::from_secs(120);
+const PROBE_LIMIT: Duration = Duration::from_secs(600);
 
 const RECIPE: &str = r#"
 version: 1

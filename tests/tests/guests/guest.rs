@@ -38,6 +38,17 @@ pub fn image() -> &'static Path {
     })
 }
 
+/// What time it is for a machine that is switched on. Days are written into its files, in UTC, and machines that are
+/// compared must not see two of them: where the evening is near, it is some hours earlier for all.
+fn now() -> String {
+    static HOURS: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    let hours = HOURS.get_or_init(|| {
+        let hour: u32 = witness("date", &["--utc", "+%H"]).trim().parse().expect("an hour");
+        if hour < 14 { 0 } else { 10 }
+    });
+    witness("date", &["--utc", "--date", &format!("{hours} hours ago"), "+%FT%T"]).trim().to_owned()
+}
+
 /// A machine that is not switched on.
 #[derive(Debug)]
 pub struct Guest {
@@ -144,6 +155,7 @@ impl Guest {
             .args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "1", "-m", "768"])
             .args(["-device", "virtio-rng-pci", "-drive", &disk])
             .args(["-device", if self.has_kernel() { DISK.0 } else { DISK.1 }])
+            .args(["-rtc", &format!("base={}", now())])
             .args(["-serial", &format!("file:{}", text(&self.path("console")))])
             .args(["-device", "virtio-serial-pci", "-chardev"])
             .arg(format!("file,id=probe,path={}", text(&self.path("probe"))))

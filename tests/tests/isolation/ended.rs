@@ -151,10 +151,14 @@ fn a_body_that_panics_is_one_failure() {
 #[test]
 fn a_run_takes_milliseconds() {
     for level in all() {
-        let mean: u64 = level.probe("many", "true").succeeded(&level).trim().parse().expect("a number");
-        println!("{level:?}: {mean} µs");
-        // Ten times what it takes: for a machine under load, not for a waiting step in the set-up.
-        assert!(mean < 50_000, "{level:?}: {mean} µs");
+        // Ten times what it takes: for a machine under load, not for a waiting step in the set-up, which is in each
+        // measurement where other work is in some.
+        let is_quick = (0..5).any(|_| {
+            let mean: u64 = level.probe("many", "true").succeeded(&level).trim().parse().expect("a number");
+            println!("{level:?}: {mean} µs");
+            mean < 50_000
+        });
+        assert!(is_quick, "{level:?}: 50 ms and more");
     }
 }
 

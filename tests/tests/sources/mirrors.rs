@@ -1,17 +1,17 @@
 //! Several mirrors, fail-over between them, and proxies from the environment.
 
-use std::net::TcpListener;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use integration_tests::mirror::{Mirror, Source, Tamper, debian_mirrors};
 use integration_tests::program::bootwright;
 
 use crate::bench::{Bench, debian, said, text};
 
-/// An address on which nobody listens.
+/// An address on which nobody listens, and which is given to no other test: the kernel hands out no port below 1024.
 fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    format!("http://{}/debian", listener.local_addr().expect("bound"))
+    static NEXT: AtomicU16 = AtomicU16::new(2);
+    format!("http://127.0.0.1:{}/debian", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn upstream(tamper: Tamper) -> Mirror {

@@ -420,7 +420,8 @@ fn fifty_killed_runs_are_gone_on_with() {
 fn a_signal_leaves_nothing() {
     let (service, scratch) = (StandIn::start(), Scratch::new("upload-aws"));
     let image = image(scratch.path(), 100, &[]);
-    service.state().trouble.latency = Duration::from_millis(100);
+    // So much that it is still on its way when the signal comes, on a machine that takes its time for that.
+    service.state().trouble.latency = Duration::from_millis(300);
     let child = put(&service, &image, &[]).spawn().expect("it runs");
     let began = Instant::now();
     while service.count("PutSnapshotBlock") < 5 && began.elapsed() < Duration::from_secs(60) {

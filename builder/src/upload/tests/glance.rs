@@ -245,7 +245,8 @@ fn a_signal_cleans_up() {
         }
         interrupt.raise();
     });
-    service.fail("PUT", Fault::Stall(Duration::from_millis(100)));
+    // Until the one who watches has seen the first, on a machine that lets it wait.
+    service.fail("PUT", Fault::Stall(Duration::from_millis(900)));
     let error = run.upload(&service, &folder).unwrap_err();
     assert_eq!(error.kind, Kind::Interrupted, "{error}");
     assert!(service.state().images.is_empty());

@@ -16,12 +16,22 @@ mount -t sysfs -o ro sysfs /sys
 mount -t tmpfs tmpfs /run
 install -d -o systemd-network -g systemd-network /run/systemd/netif /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
 mount --bind "$1" /etc/systemd/network
-SYSTEMD_LOG_TARGET=console timeout -k 2 6 /lib/systemd/systemd-networkd > "$2" 2>&1 &
-for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    if ip -6 addr show dev v60 | grep -q 2001:db8::10; then break; fi
+SYSTEMD_LOG_TARGET=console timeout -k 2 120 /lib/systemd/systemd-networkd > "$2" 2>&1 &
+networkd=$!
+show() { ip addr show dev v60; ip route show dev v60; ip -6 route show dev v60; ip link show dev br0; ip route show table 100; }
+# Interfaces and routes come one after another, on a machine with other work seconds apart.
+for attempt in $(seq 150); do
+    shown=$(show 2>/dev/null || true)
+    missing=""
+    for wanted in 2001:db8::10/64 192.0.2.10/24 'default via 192.0.2.1 ' 203.0.112.0/24 'default via fe80::1' br0: 203.0.113.0/24; do
+        case $shown in *"$wanted"*) ;; *) missing=$wanted ;; esac
+    done
+    if [ -z "$missing" ]; then break; fi
     sleep 0.2
 done
-ip addr show dev v60; ip route show dev v60; ip -6 route show dev v60; ip link show dev br0; ip route show table 100
+show || true
+kill $networkd
+wait $networkd || true
 "#;
 
 #[test]

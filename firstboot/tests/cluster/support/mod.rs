@@ -317,7 +317,9 @@ impl Node {
 
     /// Kills a unit as a crash does.
     pub fn crash(&self, unit: &str) {
-        must("kill", &["-9", &self.pid(unit).to_string()]);
+        let pid = self.pid(unit);
+        must("kill", &["-9", &pid.to_string()]);
+        eventually("what was killed ends", 20, || has_ended(pid));
         fs::remove_file(self.root.join("run/pids").join(unit)).expect("its record");
     }
 
@@ -379,10 +381,22 @@ pub fn role(node: &Node, name: &str, rest: &str) {
     );
 }
 
-/// Waits until something holds.
+/// A limit in seconds, which is for a machine that has nothing else to do; the variable makes it wider.
+pub fn limit(seconds: f64) -> f64 {
+    seconds * std::env::var("FIRSTBOOT_SLOW").ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or(1.0)
+}
+
+/// Tells whether a process has ended: until its last thread has gone, it holds its ports.
+pub fn has_ended(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    let states = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok());
+    states.into_iter().all(|text| text.contains("\nState:\tZ") || text.contains("\nState:\tX"))
+}
+
+/// Waits until something holds, for as long as [`limit`] makes of so many seconds.
 #[track_caller]
-pub fn eventually(what: &str, seconds: u64, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+pub fn eventually(what: &str, seconds: u32, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs_f64(limit(f64::from(seconds)));
     while !holds() {
         assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
         std::thread::sleep(Duration::from_millis(50));

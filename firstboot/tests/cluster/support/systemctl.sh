@@ -20,9 +20,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# What has ended and was not waited for is no process that runs.
+# What has ended and was not waited for is no process that runs. Until its last thread has gone, it holds its ports.
 is_active() {
-    [ -e "$root/run/active/$1" ] || { [ -s "$root/run/pids/$1" ] && [ -e "/proc/$(cat "$root/run/pids/$1")/exe" ]; }
+    [ -e "$root/run/active/$1" ] || { [ -s "$root/run/pids/$1" ] &&
+        grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$(cat "$root/run/pids/$1")"/task/*/status; }
 }
 
 start() {
@@ -61,6 +62,10 @@ stop() {
             tries=$((tries + 1))
         done
         kill -9 "$(cat "$root/run/pids/$1")" 2>/dev/null
+        while is_active "$1" && [ $tries -lt 500 ]; do
+            sleep 0.05
+            tries=$((tries + 1))
+        done
     fi
     rm -f "$root/run/pids/$1"
 }

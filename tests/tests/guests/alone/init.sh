@@ -9,7 +9,7 @@ mount -t devtmpfs dev /dev
 modprobe virtio_pci
 modprobe virtio_blk
 tries=0
-while [ ! -b /dev/vda4 ] && [ $tries -lt 400 ]; do
+while [ ! -b /dev/vda4 ] && [ $tries -lt 2400 ]; do
     sleep 0.05
     tries=$((tries + 1))
 done
