@@ -86,7 +86,9 @@ impl Agent<'_> {
     /// Talks to one core node until the connection ends.
     fn work(&mut self) -> Result<()> {
         let mut channel = self.member.connect(self.place)?;
-        channel.set_patience(Duration::from_secs(BEAT + 8))?;
+        // A core node may vanish just before the next beat: that, this wait, the pause and another connection together are
+        // less than what makes a node silent.
+        channel.set_patience(Duration::from_secs(BEAT + 4))?;
         loop {
             self.hold_store(&mut channel);
             self.tend_certificate();
