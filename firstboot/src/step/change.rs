@@ -297,3 +297,16 @@ pub fn run_tool(machine: &Machine, words: &[String]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_write_unseen_is_synced() {
+        let tool = |words: &[&str]| Change::Tool(words.iter().map(|&word| word.to_owned()).collect());
+        assert!(tool(&["locale-gen"]).leaves_files_unseen());
+        assert!(!tool(&["systemctl", "try-restart", "ssh.service"]).leaves_files_unseen());
+        assert!(!Change::file("/etc/hostname", "a\n", 0o644).leaves_files_unseen(), "it is synced by itself");
+    }
+}

@@ -11,13 +11,12 @@ use super::family::wait_for_orphans;
 /// What is promised on a machine that has nothing else to do.
 const PROMISED: Duration = Duration::from_secs(2);
 
-/// The same where others want the processors, too: as many times as long as there are who want each. That is a mean of the
-/// last minute and tells nothing of the disk, so `FIRSTBOOT_SLOW` makes it wider as it does the limits of clusters.
+/// The same where others want the processors, too: as many times as long as there are who want each.
 fn limit() -> Duration {
     let load = std::fs::read_to_string("/proc/loadavg").expect("proc is mounted");
     let load: f64 = load.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
     let processors = std::thread::available_parallelism().expect("there are some").get();
-    PROMISED.mul_f64((load / processors as f64).max(1.0) * setting("FIRSTBOOT_SLOW", 1) as f64)
+    PROMISED.mul_f64((load / processors as f64).max(1.0))
 }
 
 #[test]

@@ -60,8 +60,7 @@ fn a_build_that_is_killed_at_any_instant_leaves_nothing_and_the_next_makes_the_s
         bench.clear();
     }
     println!("{ended} of {kills} builds had ended, or did without the child that was killed");
-    // Of a few, all may have ended: how long builds take was measured once.
-    assert!(kills < 10 || ended <= kills / 2 + 1, "most builds were not killed at all");
+    assert!(ended <= kills / 2 + 1, "most builds were not killed at all");
 }
 
 /// Without the one named folder that a build without namespaces may leave.
