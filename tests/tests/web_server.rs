@@ -29,14 +29,14 @@ const VENDORS: Package<'_> = Package {
 };
 
 struct Built {
-    scratch: Scratch,
+    scratch: &'static Path,
     _vendor: Mirror,
     _key: Key,
 }
 
 impl Built {
     fn image(&self) -> PathBuf {
-        self.scratch.path().join("out/web-server.qcow2")
+        self.scratch.join("out/web-server.qcow2")
     }
 }
 
@@ -47,10 +47,10 @@ fn recipe() -> PathBuf {
 fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let scratch = Scratch::new("web-server");
-        let root = scratch.path().join("vendor");
+        let scratch = Scratch::for_the_run("web-server");
+        let root = scratch.join("vendor");
         std::fs::create_dir_all(root.join("pool")).expect("a folder");
-        let key = Key::make(scratch.path()).expect("gpg makes a key");
+        let key = Key::make(scratch).expect("gpg makes a key");
         VENDORS.make(&root.join("pool")).expect("dpkg-deb");
         make_suite(&root, "stable", &[("Origin", "Vendor")], &key).expect("a suite");
         let vendor = Mirror::of_folder(root).expect("a loopback port");
@@ -60,7 +60,7 @@ fn built() -> &'static Built {
             format!("vendor_key={}", text(&key.armoured)),
         ];
         let arguments: Vec<&str> = set.iter().flat_map(|one| ["--set", one.as_str()]).collect();
-        build(&recipe(), &scratch.path().join("out"), &arguments).expect("web-server builds");
+        build(&recipe(), &scratch.join("out"), &arguments).expect("web-server builds");
         Built { scratch, _vendor: vendor, _key: key }
     })
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use super::clean::clean_up;
 use super::{
-    Creation, Digests, Journal, Kind, ObjectState, Patience, Receipt, RemoteObject, SourceImage, Target,
-    Told, UploadError, UploadPlan,
+    Creation, Digests, Journal, Kind, ObjectState, Patience, Publication, Receipt, RemoteObject, SourceImage,
+    Target, Told, UploadError, UploadPlan,
 };
 use crate::progress::{Reporter, Stage, Unit, format_bytes};
 
@@ -87,8 +87,11 @@ impl Run<'_> {
         if !object.published || self.sent.is_some() {
             self.verify(target, &object)?;
         }
-        let retired = self.publish(target, &object.id)?;
-        let object = target.look(&object.id)?.ok_or_else(|| vanished(&object.id))?;
+        let Publication { object: told, retired } = self.publish(target, &object.id)?;
+        let object = match told {
+            Some(told) => told,
+            None => target.look(&object.id)?.ok_or_else(|| vanished(&object.id))?,
+        };
         Ok(Receipt {
             object,
             made: self.bytes.get() > 0,
@@ -101,10 +104,16 @@ impl Run<'_> {
 
     /// Looks for the object of this very plan: by the hash that it bears, and by the journal.
     fn find(&self, target: &mut dyn Target) -> Result<Option<RemoteObject>, UploadError> {
+        let mut entries = self.job.journal.entries()?;
+        entries.retain(|entry| entry.plan == self.job.plan.hash);
+        let told_later = target.tells_when_creating();
+        if told_later && entries.is_empty() {
+            return Ok(None);
+        }
         let stage = Stage::start(self.job.reporter, "look in the cloud");
-        let mut found = target.find(&self.job.plan.hash)?.into_iter().next();
-        for entry in self.job.journal.entries()? {
-            if found.is_none() && entry.plan == self.job.plan.hash {
+        let mut found = if told_later { None } else { self.bearer(target)? };
+        for entry in entries {
+            if found.is_none() {
                 found = target.look(&entry.id)?;
             }
         }
@@ -114,6 +123,11 @@ impl Run<'_> {
             None => "not there yet".to_owned(),
         });
         Ok(found)
+    }
+
+    /// Returns the object that bears the plan's hash.
+    fn bearer(&self, target: &mut dyn Target) -> Result<Option<RemoteObject>, UploadError> {
+        Ok(target.find(&self.job.plan.hash)?.into_iter().next())
     }
 
     /// Goes on until the object has its data.
@@ -162,20 +176,41 @@ impl Run<'_> {
             return Err(UploadError::new(Kind::Refused, "creating an image", why, "give it another --name"));
         }
         let id = self.job.plan.id(self.attempt);
+        let stage = Stage::start(self.job.reporter, "create the image");
         self.note(&id)?;
         self.wanted = Some(id.clone());
-        let created = target.create(self.job.plan, &id)?;
+        let created = self.created(target, &id)?;
         self.wanted = None;
         match created {
             Creation::Made(object) => {
+                stage.finish(&id);
                 self.owned.push(id);
                 Ok(Some(object))
             }
-            Creation::Found(object) => Ok(Some(object)),
+            Creation::Found(object) => {
+                if object.id != id {
+                    self.job.journal.forget(&id)?;
+                }
+                stage.finish(format!("{} is there already", object.id));
+                Ok(Some(object))
+            }
             Creation::IdUsedUp => {
                 self.job.journal.forget(&id)?;
+                stage.finish(format!("the id {id} is used up"));
                 Ok(None)
             }
+        }
+    }
+
+    /// Creates the object. Where it was not looked for before, a refusal (a quota, a role) does not count if it is there.
+    fn created(&self, target: &mut dyn Target, id: &str) -> Result<Creation, UploadError> {
+        let error = match target.create(self.job.plan, id) {
+            Err(error) if error.kind == Kind::Refused && target.tells_when_creating() => error,
+            other => return other,
+        };
+        match self.bearer(target) {
+            Ok(Some(object)) => Ok(Creation::Found(object)),
+            _ => Err(error),
         }
     }
 
@@ -255,15 +290,15 @@ impl Run<'_> {
         Ok(self.job.journal.entries()?.iter().any(|entry| entry.id == id))
     }
 
-    fn publish(&self, target: &mut dyn Target, id: &str) -> Result<Vec<String>, UploadError> {
+    fn publish(&self, target: &mut dyn Target, id: &str) -> Result<Publication, UploadError> {
         let stage = Stage::start(self.job.reporter, "publish");
-        let retired = target.publish(self.job.plan, id)?;
+        let publication = target.publish(self.job.plan, id)?;
         self.job.journal.finish(id)?;
-        stage.finish(match retired.len() {
+        stage.finish(match publication.retired.len() {
             0 => id.to_owned(),
             count => format!("{id}; {count} older retired"),
         });
-        Ok(retired)
+        Ok(publication)
     }
 }
 

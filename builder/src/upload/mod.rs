@@ -51,5 +51,5 @@ pub use patience::{Limits, Patience};
 pub use plan::{PlannedCall, UploadPlan};
 pub use receipt::Receipt;
 pub use source::{Format, SourceImage};
-pub use target::{Creation, Digests, ObjectState, RemoteDigest, RemoteObject, Target, Told};
+pub use target::{Creation, Digests, ObjectState, Publication, RemoteDigest, RemoteObject, Target, Told};
 pub use trust::Trust;

@@ -83,6 +83,15 @@ impl Digests {
     }
 }
 
+/// What publishing did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Publication {
+    /// The object as the service told of it at the end; none where it has to be asked.
+    pub object: Option<RemoteObject>,
+    /// Ids of the older ones that were retired.
+    pub retired: Vec<String>,
+}
+
 /// What a sending tells as it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
@@ -102,6 +111,12 @@ pub trait Target {
 
     /// Returns every call of an upload, in order; `{id}` and `{plan}` stand for what the plan gives. Asks nobody.
     fn calls(&self, image: &SourceImage) -> Vec<PlannedCall>;
+
+    /// Tells whether [`Target::create`] always says when an object of the plan is there, because the service gives each id
+    /// out once. Then nobody looks for one before creating.
+    fn tells_when_creating(&self) -> bool {
+        false
+    }
 
     /// Returns the objects that bear the hash `plan`, the most finished first.
     ///
@@ -134,12 +149,11 @@ pub trait Target {
     /// As [`Target::find`].
     fn read_back(&mut self, id: &str) -> Result<Digests, UploadError>;
 
-    /// Shows the verified object to those who shall see it, and retires older ones as the settings ask; returns the
-    /// ids of those.
+    /// Shows the verified object to those who shall see it, and retires older ones as the settings ask.
     ///
     /// # Errors
     /// As [`Target::find`].
-    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Vec<String>, UploadError>;
+    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Publication, UploadError>;
 
     /// Deletes the object; none is no error.
     ///

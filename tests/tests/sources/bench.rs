@@ -192,18 +192,16 @@ pub fn debian() -> &'static Mirror {
 
 /// The key that signs the archives of these tests, and one that nobody was told of.
 pub fn keys() -> &'static (Key, Key) {
-    static KEYS: OnceLock<(Scratch, (Key, Key))> = OnceLock::new();
-    let (_, keys) = KEYS.get_or_init(|| {
-        let scratch = Scratch::new("keys");
+    static KEYS: OnceLock<(Key, Key)> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let scratch = Scratch::for_the_run("keys");
         let make = |name: &str| {
-            let folder = scratch.path().join(name);
+            let folder = scratch.join(name);
             fs::create_dir_all(&folder).expect("a folder");
             Key::make(&folder).expect("gpg makes a key")
         };
-        let keys = (make("known"), make("stranger"));
-        (scratch, keys)
-    });
-    keys
+        (make("known"), make("stranger"))
+    })
 }
 
 /// Shows a path in a recipe.

@@ -14,8 +14,8 @@ use super::send::Sender;
 use super::{Access, ID_TAG, NAME_TAG, PLAN_TAG, Settings, calls, images, snapshots};
 use crate::upload::glance::Replace;
 use crate::upload::{
-    Creation, Digests, ImageFacts, Kind, ObjectState, Patience, PlannedCall, RemoteObject, SourceImage,
-    Target, Told, UploadError, UploadPlan,
+    Creation, Digests, ImageFacts, Kind, ObjectState, Patience, PlannedCall, Publication, RemoteObject,
+    SourceImage, Target, Told, UploadError, UploadPlan,
 };
 
 const CHECKED: &str = "AWS counted the blocks and compared the SHA-256 of each and of all";
@@ -286,7 +286,7 @@ impl Target for Aws {
         Err(UploadError::new(Kind::Refused, format!("verifying upload {id}"), why, "run the same again"))
     }
 
-    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Vec<String>, UploadError> {
+    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Publication, UploadError> {
         let snapshot = self.snapshot(id)?;
         let (name, description) =
             (self.settings.image_name(&plan.hash), calls::description(&self.settings, &self.facts));
@@ -320,7 +320,7 @@ impl Target for Aws {
         }
         // It is needed no more; a rest of it would do no harm.
         let _ = std::fs::remove_file(Record::path(&self.image, id));
-        self.retire(id)
+        Ok(Publication { object: None, retired: self.retire(id)? })
     }
 
     fn remove(&mut self, id: &str) -> Result<(), UploadError> {

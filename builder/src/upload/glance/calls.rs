@@ -15,16 +15,22 @@ pub(super) fn calls(facts: &ImageFacts, settings: &Settings, image: &SourceImage
     let mut calls = vec![
         call("POST", "{identity}/v3/auth/tokens", none.clone(), "a token; the body holds the credentials"),
         call(
-            "GET",
-            &format!("{{image}}/v2/images?{PLAN_PROPERTY}={{plan}}"),
-            none.clone(),
-            "is it there already?",
-        ),
-        call(
             "POST",
             "{image}/v2/images",
             create(facts, settings, image),
-            "create it, hidden; unless it is there",
+            "create it, hidden; 409: it is there",
+        ),
+        call(
+            "GET",
+            "{image}/v2/images/{id}",
+            none.clone(),
+            "how far is it? before creating it if the journal names it, and after 409",
+        ),
+        call(
+            "GET",
+            &format!("{{image}}/v2/images?{PLAN_PROPERTY}={{plan}}"),
+            none.clone(),
+            "is it there already? if creating it was refused, as by a quota",
         ),
     ];
     let bytes = json!({ "bytes": image.stamp.size });

@@ -7,8 +7,8 @@ use super::{Cloud, PLAN_PROPERTY, Replace, Settings, Stores, calls};
 use crate::upload::answer::Answer;
 use crate::upload::sending::{digests_of, stream};
 use crate::upload::{
-    Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, RemoteDigest, RemoteObject,
-    SourceImage, Target, Told, UploadError, UploadPlan,
+    Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, Publication, RemoteDigest,
+    RemoteObject, SourceImage, Target, Told, UploadError, UploadPlan,
 };
 
 pub(super) const JSON: &str = "application/json";
@@ -25,12 +25,14 @@ pub struct Glance {
     pub(super) settings: Settings,
     /// The format that was sent, once it is known.
     format: Option<&'static str>,
+    /// The image as Glance showed it when it was looked at last.
+    seen: Option<Value>,
 }
 
 impl Glance {
     /// Prepares for a cloud; nobody is asked yet.
     pub fn new(http: Http, cloud: Cloud, facts: ImageFacts, settings: Settings) -> Self {
-        Self { session: Session::new(http, cloud), facts, settings, format: None }
+        Self { session: Session::new(http, cloud), facts, settings, format: None, seen: None }
     }
 
     pub(super) fn show(&self, id: &str) -> Result<Option<Value>, UploadError> {
@@ -62,12 +64,25 @@ impl Glance {
         Ok(project.is_none_or(|project| image["owner"] == project.as_str()))
     }
 
-    fn patch(&self, id: &str, operations: &Value, hint: &str) -> Result<(), UploadError> {
+    /// Changes an image; returns it as it is then.
+    fn patch(&self, id: &str, operations: &Value, hint: &str) -> Result<Value, UploadError> {
+        let doing = format!("changing image {id}");
         let answer = self.session.ask("PATCH", &format!("/v2/images/{id}"), Some((PATCH, operations)))?;
-        if answer.is_success() {
-            return Ok(());
-        }
-        Err(answer.refused(&format!("changing image {id}"), hint))
+        if answer.is_success() { answer.json(&doing) } else { Err(answer.refused(&doing, hint)) }
+    }
+
+    /// Reads what Glance says of an image that was uploaded.
+    fn object(&self, image: &Value) -> Option<RemoteObject> {
+        let object = object(image)?;
+        // Who runs the cloud may have imports converted; then its hash is of other bytes.
+        let converted = object.state == ObjectState::Complete
+            && self.settings.imports()
+            && self.format.is_some_and(|format| image["disk_format"] != format);
+        Some(if converted {
+            RemoteObject { size: None, digest: None, checked: Some(CONVERTED), ..object }
+        } else {
+            object
+        })
     }
 
     fn share(&self, id: &str) -> Result<(), UploadError> {
@@ -98,7 +113,7 @@ impl Glance {
             }
             match self.settings.replace {
                 Replace::Delete => self.remove(old)?,
-                _ => self.patch(old, &calls::hide(), "hide it by hand; the new image is published")?,
+                _ => drop(self.patch(old, &calls::hide(), "hide it by hand; the new image is published")?),
             }
             retired.push(old.to_owned());
         }
@@ -159,6 +174,10 @@ impl Target for Glance {
         calls::calls(&self.facts, &self.settings, image)
     }
 
+    fn tells_when_creating(&self) -> bool {
+        true
+    }
+
     fn find(&mut self, plan: &str) -> Result<Vec<RemoteObject>, UploadError> {
         let query = format!("{PLAN_PROPERTY}={plan}");
         let mut images = self.list(&query, false)?;
@@ -183,16 +202,8 @@ impl Target for Glance {
     }
 
     fn look(&mut self, id: &str) -> Result<Option<RemoteObject>, UploadError> {
-        let Some(image) = self.show(id)? else { return Ok(None) };
-        // Who runs the cloud may have imports converted; then its hash is of other bytes.
-        let converted =
-            self.settings.imports() && self.format.is_some_and(|format| image["disk_format"] != format);
-        Ok(object(&image).map(|object| match object.state {
-            ObjectState::Complete if converted => {
-                RemoteObject { size: None, digest: None, checked: Some(CONVERTED), ..object }
-            }
-            _ => object,
-        }))
+        self.seen = self.show(id)?;
+        Ok(self.seen.as_ref().and_then(|image| self.object(image)))
     }
 
     fn create(&mut self, plan: &UploadPlan, id: &str) -> Result<Creation, UploadError> {
@@ -203,8 +214,10 @@ impl Target for Glance {
         let answer = self.session.ask("POST", "/v2/images", Some((JSON, &body)))?;
         if answer.status == 409 {
             // An image of ours, or one that was deleted: Glance gives an id out once.
-            let there = self.show(id)?.filter(|image| image[PLAN_PROPERTY] == plan.hash.as_str());
-            return Ok(there.as_ref().and_then(object).map_or(Creation::IdUsedUp, Creation::Found));
+            let Some(there) = self.show(id)? else { return Ok(Creation::IdUsedUp) };
+            let ours = there[PLAN_PROPERTY] == plan.hash.as_str() && self.is_ours(&there)?;
+            let there = object(&there).filter(|_| ours);
+            return Ok(there.map_or(Creation::IdUsedUp, Creation::Found));
         }
         if !answer.is_success() {
             let hint = match answer.status {
@@ -250,10 +263,13 @@ impl Target for Glance {
         digests.map_err(|error| crate::upload::http::failed(&doing, error.into()))
     }
 
-    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Vec<String>, UploadError> {
+    fn publish(&mut self, plan: &UploadPlan, id: &str) -> Result<Publication, UploadError> {
         let wanted = plan.body(id, |call| call.method == "PATCH" && call.path.ends_with("/{id}"));
         let wanted = wanted.unwrap_or(Value::Null);
-        let there = self.show(id)?.unwrap_or(Value::Null);
+        let mut there = match self.seen.take() {
+            Some(seen) if seen["id"] == id => seen,
+            _ => self.show(id)?.unwrap_or(Value::Null),
+        };
         let differs = |operation: &&Value| {
             let key = operation["path"].as_str().unwrap_or_default().trim_start_matches('/');
             there[key] != operation["value"]
@@ -261,12 +277,12 @@ impl Target for Glance {
         let differing: Vec<&Value> = wanted.as_array().into_iter().flatten().filter(differs).collect();
         if !differing.is_empty() {
             let hint = "the user needs the right to do that: only some roles may make an image public";
-            self.patch(id, &json!(differing), hint)?;
+            there = self.patch(id, &json!(differing), hint)?;
         }
         if self.settings.visibility == super::Visibility::Shared {
             self.share(id)?;
         }
-        self.retire(id)
+        Ok(Publication { object: self.object(&there), retired: self.retire(id)? })
     }
 
     fn remove(&mut self, id: &str) -> Result<(), UploadError> {

@@ -14,8 +14,8 @@ use super::{Access, Settings, Source, calls};
 use crate::upload::glance::Replace;
 use crate::upload::source::{each_chunk, hexadecimal, unreadable};
 use crate::upload::{
-    Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, RemoteObject, SourceImage, Target,
-    Told, UploadError, UploadPlan,
+    Creation, Digests, Http, ImageFacts, Kind, ObjectState, PlannedCall, Publication, RemoteObject,
+    SourceImage, Target, Told, UploadError, UploadPlan,
 };
 
 /// States of an image, from OpenNebula's `Image.h`.
@@ -306,7 +306,7 @@ impl Target for OpenNebula {
         Err(UploadError::new(Kind::Refused, format!("verifying upload {id}"), why, "run the same again"))
     }
 
-    fn publish(&mut self, _plan: &UploadPlan, id: &str) -> Result<Vec<String>, UploadError> {
+    fn publish(&mut self, _plan: &UploadPlan, id: &str) -> Result<Publication, UploadError> {
         let image = self.of_upload(id)?.ok_or_else(|| {
             let hint = "somebody deleted it; run it again";
             UploadError::new(Kind::NotFound, format!("publishing upload {id}"), "it is there no more", hint)
@@ -325,7 +325,7 @@ impl Target for OpenNebula {
             let attributes = calls::machine(&self.settings, &self.facts, name, id, &number);
             self.call("one.template.allocate", &[Parameter::Text(&write(&attributes))])?;
         }
-        Ok(retired)
+        Ok(Publication { object: None, retired })
     }
 
     fn remove(&mut self, id: &str) -> Result<(), UploadError> {

@@ -109,10 +109,44 @@ fn an_upload_is_verified_published_and_made_once() {
 }
 
 #[test]
+fn nothing_is_asked_twice() {
+    let (service, folder) = (StandIn::start(), Folder::with(b"image"));
+    let id = put(&service, &folder).unwrap().object.id;
+    let image = format!("/v2/images/{id}");
+    let asked = [
+        "POST /v3/auth/tokens 201".to_owned(),
+        "POST /v2/images 201".to_owned(),
+        format!("PUT {image}/file 204"),
+        format!("GET {image} 200"),
+        format!("PATCH {image} 200"),
+    ];
+    assert_eq!(service.state().log, asked);
+}
+
+#[test]
+fn a_refused_creation_does_not_matter_where_the_image_is_there() {
+    let (service, folder) = (StandIn::start(), Folder::with(b"image"));
+    let first = put(&service, &folder).unwrap();
+    for status in [403, 413] {
+        std::fs::remove_file(folder.open().0.path()).unwrap();
+        service.fail("POST /v2/images", Fault::Status(status));
+        let again = put(&service, &folder).unwrap();
+        assert_eq!((again.made, &again.object), (false, &first.object), "{status}");
+        let journal = folder.open().0.entries().unwrap();
+        assert!(journal.iter().all(|entry| entry.id == first.object.id && entry.state == State::Done));
+    }
+    // One of another project that bears the same id and hash is not ours.
+    std::fs::remove_file(folder.open().0.path()).unwrap();
+    service.state().images.get_mut(&first.object.id).unwrap()["owner"] = "project-2".into();
+    let own = put(&service, &folder).unwrap();
+    assert!(own.made && own.object.id != first.object.id);
+}
+
+#[test]
 fn passing_failures_are_waited_for() {
     for (request, fault) in [
         ("POST /v3/auth/tokens", Fault::Status(503)),
-        ("GET /v2/images?", Fault::Status(429)),
+        ("GET /v2/images/", Fault::Status(429)),
         ("POST /v2/images", Fault::Status(500)),
         ("POST /v2/images", Fault::Stall(Duration::from_millis(1500))),
         ("PUT", Fault::Break(100_000)),
@@ -164,7 +198,7 @@ fn a_service_that_stays_away_ends_it_within_the_budget() {
 
 #[test]
 fn a_token_that_ends_is_renewed() {
-    for request in ["GET /v2/images?", "POST /v2/images", "PUT", "PATCH"] {
+    for request in ["GET /v2/images/", "POST /v2/images", "PUT", "PATCH"] {
         let (service, folder) = (StandIn::start(), Folder::with(&vec![1; LARGE]));
         service.fail(request, Fault::Status(401));
         assert!(put(&service, &folder).unwrap().object.published, "{request}");
