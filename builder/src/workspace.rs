@@ -19,6 +19,7 @@ use crate::sandbox::Isolation;
 /// The folders of one build.
 #[derive(Debug)]
 pub struct Workspace {
+    cache: PathBuf,
     place: Place,
 }
 
@@ -44,9 +45,7 @@ impl Workspace {
     ///
     /// When a folder cannot be made or mounted on.
     pub fn create(cache: &Path, isolation: Isolation) -> Result<Self> {
-        for left in remove_left(cache) {
-            tracing::info!("removed '{}', which a killed build had left", left.display());
-        }
+        sweep(cache);
         let place = match isolation {
             Isolation::Root | Isolation::UserNamespace => Place::Memory(mount(cache)?),
             Isolation::Chroot => {
@@ -56,7 +55,7 @@ impl Workspace {
                 )
             }
         };
-        let workspace = Self { place };
+        let workspace = Self { cache: cache.to_owned(), place };
         for folder in [workspace.tree(), workspace.tools()] {
             fs::create_dir(&folder).with_context(|| format!("making the folder '{}'", folder.display()))?;
         }
@@ -83,6 +82,13 @@ impl Workspace {
             Place::Memory(mount) => mount.path(),
             Place::Folder(held) => &held.path,
         }
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // A thread of a killed build that waited for the disk held its folder for a moment more when this build began.
+        sweep(&self.cache);
     }
 }
 
@@ -157,6 +163,12 @@ pub fn left(cache: &Path) -> Vec<PathBuf> {
     left
 }
 
+fn sweep(cache: &Path) {
+    for left in remove_left(cache) {
+        tracing::info!("removed '{}', which a killed build had left", left.display());
+    }
+}
+
 /// Removes what killed builds have left below `cache`, as far as this user may, and returns what went.
 pub fn remove_left(cache: &Path) -> Vec<PathBuf> {
     let mut removed = Vec::new();
@@ -169,4 +181,25 @@ pub fn remove_left(cache: &Path) -> Vec<PathBuf> {
         }
     }
     removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dying_build_still_held_is_removed_at_the_end() {
+        let cache = std::env::temp_dir().join(format!("bootwright-workspace-{}", std::process::id()));
+        let (free, dying) = (cache.join("work/7"), cache.join("work/8"));
+        for folder in [&free, &dying] {
+            fs::create_dir_all(folder.join("tree/usr")).unwrap();
+        }
+        let held = take(&dying).unwrap().unwrap();
+        let workspace = Workspace::create(&cache, Isolation::Chroot).unwrap();
+        assert!(!free.exists() && dying.exists() && workspace.tree().is_dir());
+        drop(held);
+        drop(workspace);
+        assert!(!cache.join("work").exists());
+        fs::remove_dir(&cache).unwrap();
+    }
 }

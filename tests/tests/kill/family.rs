@@ -91,9 +91,12 @@ pub fn wait_for_orphans(patience: Duration) -> Result<(), String> {
     }
 }
 
-/// What a process runs, unless it has ended and is only not yet waited for.
+/// What a process runs, unless it has ended and is only not yet waited for. Its first thread may have ended before the
+/// others, which hold its files and locks for as long.
 fn running(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let state = stat.rsplit(')').next()?.split_whitespace().next()?.to_owned();
-    (state != "Z" && state != "X").then_some(stat)
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok()).find(|stat| {
+        let state = stat.rsplit(')').next().and_then(|after| after.split_whitespace().next());
+        state.is_some_and(|state| state != "Z" && state != "X")
+    })
 }
