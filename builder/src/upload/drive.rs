@@ -117,11 +117,7 @@ impl Run<'_> {
                 found = target.look(&entry.id)?;
             }
         }
-        stage.finish(match &found {
-            Some(object) if object.published => format!("{} is there already", object.id),
-            Some(object) => format!("{} was begun", object.id),
-            None => "not there yet".to_owned(),
-        });
+        stage.finish(found.as_ref().map_or_else(|| "not there yet".to_owned(), state));
         Ok(found)
     }
 
@@ -191,7 +187,7 @@ impl Run<'_> {
                 if object.id != id {
                     self.job.journal.forget(&id)?;
                 }
-                stage.finish(format!("{} is there already", object.id));
+                stage.finish(state(&object));
                 Ok(Some(object))
             }
             Creation::IdUsedUp => {
@@ -300,6 +296,11 @@ impl Run<'_> {
         });
         Ok(publication)
     }
+}
+
+/// Says how far an object is that was found.
+fn state(object: &RemoteObject) -> String {
+    format!("{} {}", object.id, if object.published { "is there already" } else { "was begun" })
 }
 
 fn vanished(id: &str) -> UploadError {
