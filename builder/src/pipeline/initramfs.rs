@@ -84,5 +84,5 @@ pub(super) fn keep(store: &Store, key: &Key, tree: &Tree) -> Result<()> {
         store.put(object, &bytes)?;
         images.insert(path, json!({ "object": object.to_string(), "mode": mode & 0o7777 }));
     }
-    Ok(store.remember(key, &Value::Object(images))?)
+    Ok(store.replace(key, &Value::Object(images))?)
 }

@@ -74,7 +74,7 @@ pub(super) fn keep<R>(
     let (done, (frames, stored)) = (done?, frames.with_context(full)?);
     snapshot::settle_times(&scan, epoch)?;
     let kept = Kept { object: stored.sha256.to_string(), size: stored.size, frames };
-    store.remember(key, &serde_json::to_value(kept)?)?;
+    store.replace(key, &serde_json::to_value(kept)?)?;
     Ok(done)
 }
 
@@ -86,7 +86,11 @@ fn restored(store: &Store, key: &Key, root: &Path) -> Result<bool> {
         store.forget(key)?;
         return Ok(false);
     };
-    let file = File::open(&path).with_context(|| format!("opening '{}'", path.display()))?;
+    let file = match File::open(&path) {
+        // Another build has replaced it since.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        other => other.with_context(|| format!("opening '{}'", path.display()))?,
+    };
     let Err(error) = snapshot::restore(&file, &kept.frames, root) else { return Ok(true) };
     // A full disk or memory would fail again; damage is cured by making the tree anew.
     tracing::warn!("'{}' is not put back: {error}", path.display());

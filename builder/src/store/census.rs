@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::record::read;
-use super::{Sha256Digest, Store, StoreError, at};
+use super::{Key, Sha256Digest, Store, StoreError, at};
 
 /// A result, or an object that belongs to none: a package or a list as it was fetched.
 #[derive(Debug, Clone)]
@@ -141,6 +141,35 @@ impl Store {
         Ok(pruned)
     }
 
+    /// Remembers the result of `key` in place of an earlier one, whose objects go unless another result of the stage names
+    /// them: a tree that is made anew need not have the same bytes. Who reads the earlier one has its file open, or finds
+    /// nothing and makes the result.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the record cannot be written.
+    pub fn replace(&self, key: &Key, result: &Value) -> Result<(), StoreError> {
+        let before = read(&self.record(key)).map(|record| objects_of(&record["result"]));
+        self.remember(key, result)?;
+        let now = objects_of(result);
+        let gone: BTreeSet<_> = before.unwrap_or_default().difference(&now).copied().collect();
+        if let Err(error) = self.remove_unnamed(gone, key.stage) {
+            tracing::debug!("leaving what '{}' had before to pruning: {error}", key.subject);
+        }
+        Ok(())
+    }
+
+    /// Removes those of `objects` that no result of `stage` names.
+    fn remove_unnamed(&self, mut objects: BTreeSet<Sha256Digest>, stage: &str) -> Result<(), StoreError> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        for (path, _) in files_below(&self.records.join(stage))? {
+            let named = read(&path).map(|record| objects_of(&record["result"])).unwrap_or_default();
+            objects.retain(|object| !named.contains(object));
+        }
+        objects.iter().try_for_each(|object| remove(&self.path(object)))
+    }
+
     /// Reads every object and removes those that are not what their names say; `done` is told of each.
     ///
     /// # Errors
@@ -210,7 +239,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::Key;
     use crate::store::tests::Cache;
 
     fn object(store: &Store, text: &str, age: u64) -> Sha256Digest {
@@ -252,6 +280,23 @@ mod tests {
         assert!(store.get(&shared).is_some());
         assert_eq!(store.prune(0).unwrap().kept, 0);
         assert!(store.recall(&new).is_none() && store.get(&shared).is_none());
+    }
+
+    #[test]
+    fn a_result_that_is_made_anew_takes_the_place_of_the_earlier_one() {
+        let cache = Cache::new();
+        let store = cache.store().without_results();
+        let (shared, own, new) =
+            (object(&store, "shared", 1), object(&store, "own", 1), object(&store, "new", 1));
+        let key = result(&store, "anew", &[shared, own], 1);
+        result(&store, "other", &[shared], 1);
+        store.replace(&key, &json!({ "object": new.to_string(), "kept": shared.to_string() })).unwrap();
+        assert!(store.get(&own).is_none() && store.get(&new).is_some());
+        store.replace(&key, &json!({ "object": new.to_string() })).unwrap();
+        assert!(store.get(&shared).is_some(), "another result names it");
+        let cached = cache.store();
+        assert_eq!(cached.recall(&key).unwrap()["object"], new.to_string());
+        assert!(cached.read(&own).unwrap().is_none());
     }
 
     #[test]

@@ -189,7 +189,11 @@ impl Store {
     /// [`StoreError::Io`] when the object cannot be read, or is corrupt and cannot be removed.
     pub fn read(&self, digest: &Sha256Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(path) = self.get(digest) else { return Ok(None) };
-        let bytes = fs::read(&path).map_err(at("reading", &path))?;
+        let bytes = match fs::read(&path) {
+            // Another build has replaced it since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(at("reading", &path))?,
+        };
         if !self.is_checked(digest) && self.keep_if(digest, Sha256Digest::of(&bytes), path)?.is_none() {
             return Ok(None);
         }
