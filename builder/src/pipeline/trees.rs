@@ -95,7 +95,12 @@ fn restored(store: &Store, key: &Key, root: &Path) -> Result<bool> {
     // A full disk or memory would fail again; damage is cured by making the tree anew.
     tracing::warn!("'{}' is not put back: {error}", path.display());
     store.forget(key)?;
-    std::fs::remove_file(&path).with_context(|| format!("removing '{}'", path.display()))?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing '{}'", path.display()));
+        }
+        _ => {}
+    }
     empty(root).with_context(|| format!("emptying '{}'", root.display()))?;
     Ok(false)
 }

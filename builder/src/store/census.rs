@@ -1,4 +1,4 @@
-//! What the store holds: listed, pruned, verified.
+//! What the store holds: listed, replaced, pruned, verified.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

@@ -64,11 +64,14 @@ impl Glance {
         Ok(project.is_none_or(|project| image["owner"] == project.as_str()))
     }
 
-    /// Changes an image; returns it as it is then.
+    /// Changes an image; returns it as it is then, or null where the service does not say.
     fn patch(&self, id: &str, operations: &Value, hint: &str) -> Result<Value, UploadError> {
         let doing = format!("changing image {id}");
         let answer = self.session.ask("PATCH", &format!("/v2/images/{id}"), Some((PATCH, operations)))?;
-        if answer.is_success() { answer.json(&doing) } else { Err(answer.refused(&doing, hint)) }
+        if !answer.is_success() {
+            return Err(answer.refused(&doing, hint));
+        }
+        Ok(answer.json(&doing).unwrap_or(Value::Null))
     }
 
     /// Reads what Glance says of an image that was uploaded.
@@ -282,7 +285,8 @@ impl Target for Glance {
         if self.settings.visibility == super::Visibility::Shared {
             self.share(id)?;
         }
-        Ok(Publication { object: self.object(&there), retired: self.retire(id)? })
+        let object = self.object(&there).filter(|object| object.id == id);
+        Ok(Publication { object, retired: self.retire(id)? })
     }
 
     fn remove(&mut self, id: &str) -> Result<(), UploadError> {

@@ -124,12 +124,22 @@ fn nothing_is_asked_twice() {
 }
 
 #[test]
+fn a_change_that_is_answered_without_words_is_looked_at() {
+    let (service, folder) = (StandIn::start(), Folder::with(b"image"));
+    service.fail("PATCH", Fault::Silence);
+    let receipt = put(&service, &folder).unwrap();
+    assert!(receipt.object.published);
+    assert_eq!(service.count(&format!("GET /v2/images/{} 200", receipt.object.id)), 2);
+}
+
+#[test]
 fn a_refused_creation_does_not_matter_where_the_image_is_there() {
     let (service, folder) = (StandIn::start(), Folder::with(b"image"));
     let first = put(&service, &folder).unwrap();
-    for status in [403, 413] {
+    for (status, then) in [(403, 429), (413, 401)] {
         std::fs::remove_file(folder.open().0.path()).unwrap();
         service.fail("POST /v2/images", Fault::Status(status));
+        service.fail("GET /v2/images?", Fault::Status(then));
         let again = put(&service, &folder).unwrap();
         assert_eq!((again.made, &again.object), (false, &first.object), "{status}");
         let journal = folder.open().0.entries().unwrap();

@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Damage,
     /// The data comes and is kept, but the answer does not.
     LoseAnswer,
+    /// What was asked is done, and answered without a body.
+    Silence,
 }
 
 #[derive(Default)]
@@ -151,7 +153,8 @@ impl StandIn {
             return self.put(asked, reader, stream, fault);
         }
         let sent = body(asked, reader)?;
-        Some(self.state().small(asked, &sent))
+        let (status, said) = self.state().small(asked, &sent);
+        Some((status, if matches!(fault, Some(Fault::Silence)) { Value::Null } else { said }))
     }
 
     fn token(&self, sent: &[u8]) -> Reply {
